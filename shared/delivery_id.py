@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Self
 from urllib.parse import quote, unquote
@@ -57,7 +57,7 @@ class DeliveryId:
     def parse(cls, text: str) -> Self:
         """Read `unit/form/period/status`; raises ValueError when the text is not such an id."""
         parts = text.split("/")
-        if len(parts) != 4:
+        if len(parts) != len(fields(cls)):
             raise ValueError(f"delivery id {text!r} must have four parts: unit/form/period/status")
         return cls.of(*(unquote(part, errors="strict") for part in parts))
 

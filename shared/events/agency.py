@@ -16,7 +16,7 @@ from shared.periods import Period
 ReportedValue = Annotated[
     Decimal | str | None,
     Field(
-        description='a JSON number or a decimal in a string; null or absent: missing; "-": none (0); "...": not collected'
+        description='a JSON number or a decimal in a string; null or absent: missing; "-": none; "...": not collected'
     ),
 ]
 
@@ -60,7 +60,7 @@ class PackageV1(EventData):
 
 
 class ExplanationV1(EventData):
-    """Explains the warnings of a version that was judged `needs_explanation`; also the body of `POST /v1/explanations`."""
+    """Explains the warnings of a version judged `needs_explanation`; also the body of `POST /v1/explanations`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -113,7 +113,7 @@ class IndicatorV1(EventData):
 
 
 class Column(BaseModel):
-    """A column of a form: `value`, `cumulative` (since January), `plan`, …
+    """A column of a form: `value`, `cumulative` (since January), `plan` and the like.
 
     `frequencies` limits it to reports of these frequencies; empty means all.
     """

@@ -1,5 +1,6 @@
 """Cells of a form and their values, as they travel in events."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
@@ -13,8 +14,8 @@ VALUE_COLUMN = "value"
 def _sorted_dimensions(value: object) -> object:
     if isinstance(value, dict):
         value = value.items()
-    if isinstance(value, list | tuple) or hasattr(value, "__iter__"):
-        return tuple(sorted((str(name), str(code)) for name, code in value if str(code) != TOTAL_CODE))  # type: ignore[union-attr]
+    if isinstance(value, Iterable):
+        return tuple(sorted((str(name), str(code)) for name, code in value if str(code) != TOTAL_CODE))
     return value
 
 
@@ -50,7 +51,7 @@ class Place(BaseModel):
 
 
 class Mark(StrEnum):
-    """What a cell holds. These never turn into each other: an empty cell is not zero (SDMX: `-` is 0, `...` is missing)."""
+    """What a cell holds. These never turn into each other: an empty cell is not zero."""
 
     VALUE = "value"
     MISSING = "missing"
