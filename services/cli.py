@@ -1,0 +1,103 @@
+"""The `lienthong` command: gathers each service's subcommands; nothing else lives here."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from deploy.embedded.cli import up
+from services.catalogue.cli import app as catalogue
+from services.ingest.cli import app as ingest
+from services.notify.cli import app as notify
+from services.validate.cli import app as validate
+from shared.clock import ClockFile
+from shared.database import migrate as migrate_schemas
+from shared.logs import configure_logs
+from shared.settings import CommonSettings
+
+CLOCK_LEAD_SECONDS = 1.0  # a new offset holds a second from now, so that every process has read it by then
+
+main = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_show_locals=False, help="Liên thông: official statistics on time."
+)
+main.add_typer(catalogue, name="catalogue")
+main.add_typer(ingest, name="ingest")
+main.add_typer(validate, name="validate")
+main.add_typer(notify, name="notify")
+main.command()(up)
+clock_commands = typer.Typer(no_args_is_help=True, help="The simulated business clock.")
+main.add_typer(clock_commands, name="clock")
+
+
+class Service(StrEnum):
+    """The services that `serve` knows."""
+
+    CATALOGUE = "catalogue"
+    INGEST = "ingest"
+    VALIDATE = "validate"
+    NOTIFY = "notify"
+
+
+@main.command()
+def serve(service: Service) -> None:
+    """Run one service until SIGTERM or Ctrl-C. Everything it needs comes from the environment (`LIENTHONG_…`)."""
+    settings = CommonSettings()
+    configure_logs(service.value, settings.log_format, settings.log_level)
+    build_app = import_module(f"services.{service.value}.app").build_app
+    uvicorn.run(
+        build_app(settings),
+        host=settings.http_host,
+        port=settings.http_port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database schemas of all services to their newest version."""
+    settings = CommonSettings()
+    configure_logs("migrate", settings.log_format, "WARNING")
+    asyncio.run(migrate_schemas([service.value for service in Service], settings.database_url))
+
+
+@clock_commands.command()
+def advance(
+    to: Annotated[str | None, typer.Option(help="business instant to move to, ISO 8601 with offset")] = None,
+    by: Annotated[float | None, typer.Option(help="hours to move by; negative moves back")] = None,
+    data: Annotated[Path, typer.Option(help="data folder of `lienthong up`")] = Path(".lienthong"),
+) -> None:
+    """Move business time of a simulated stack; refused where business time is machine time."""
+    path = CommonSettings().clock or data / "clock"
+    if not path.exists():
+        typer.echo(
+            f"Không có đồng hồ mô phỏng ở {path}: hệ thống chạy theo giờ thật.\n"
+            f"No simulated clock at {path}: this stack runs on real time.",
+            err=True,
+        )
+        raise typer.Exit(1)
+    if (to is None) == (by is None):
+        typer.echo("Cho đúng một trong hai: --to hoặc --by.\nGive exactly one of --to and --by.", err=True)
+        raise typer.Exit(2)
+    file = ClockFile(path)
+    start = datetime.now(UTC) + timedelta(seconds=CLOCK_LEAD_SECONDS)
+    if by is not None:
+        offset = file.offset_at(start) + timedelta(hours=by)
+    else:
+        target = datetime.fromisoformat(str(to))
+        if target.tzinfo is None:
+            typer.echo("Thêm múi giờ, ví dụ +07:00.\nAdd the offset from UTC, for example +07:00.", err=True)
+            raise typer.Exit(2)
+        offset = target - start
+    file.append(offset, start)
+    typer.echo(f"{(start + offset).isoformat()} từ/from {start.isoformat()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Who may do what: tokens by their SHA-256, read from the `access` topic; scopes on each request."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from http import HTTPStatus
+
+from shared.clock import Clock
+from shared.events.catalogue import AccessV1
+from shared.problems import ProblemError
+from shared.text import Text
+
+UNIT_SCOPE_PREFIX = "unit:"
+
+
+def token_digest(token: str) -> str:
+    """Return the key of a token in the access topic: SHA-256 in hex."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is asking: a token's subject and scopes."""
+
+    subject: str
+    scopes: frozenset[str]
+
+    @property
+    def units(self) -> frozenset[str]:
+        """The units that this identity speaks for."""
+        return frozenset(
+            scope.removeprefix(UNIT_SCOPE_PREFIX) for scope in self.scopes if scope.startswith(UNIT_SCOPE_PREFIX)
+        )
+
+    def has(self, *scopes: str) -> bool:
+        """Whether it holds at least one of the scopes."""
+        return not self.scopes.isdisjoint(scopes)
+
+
+@dataclass
+class AccessTable:
+    """The access topic in memory. Token expiry is machine time: it never moves with the business clock."""
+
+    clock: Clock
+    _entries: dict[str, AccessV1] = field(default_factory=dict)
+
+    def put(self, digest: str, access: AccessV1 | None) -> None:
+        """Take one record of the topic; None revokes the token."""
+        if access is None:
+            self._entries.pop(digest, None)
+        else:
+            self._entries[digest] = access
+
+    def reset(self) -> None:
+        """Forget all, before the topic is read again from its beginning."""
+        self._entries.clear()
+
+    def identify(self, authorization: str | None) -> Identity:
+        """Return who sent an `Authorization: Bearer …` header; raises ProblemError 401."""
+        scheme, _, token = (authorization or "").partition(" ")
+        entry = self._entries.get(token_digest(token.strip())) if scheme.lower() == "bearer" and token.strip() else None
+        if entry is None or _expired(entry, self.clock.machine_now()):
+            raise ProblemError(
+                HTTPStatus.UNAUTHORIZED,
+                "unauthorised",
+                Text(vi="Thiếu mã truy cập hoặc mã không hợp lệ", en="No access token, or one that is not valid"),
+                Text(
+                    vi="Gửi tiêu đề `Authorization: Bearer <mã>`; xin mã mới nếu mã đã hết hạn hoặc bị thu hồi.",
+                    en="Send the header `Authorization: Bearer <token>`; ask for a new one if yours expired or was revoked.",
+                ),
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        return Identity(subject=entry.subject, scopes=frozenset(entry.scopes))
+
+
+def _expired(entry: AccessV1, now: datetime) -> bool:
+    return entry.expires_at is not None and entry.expires_at <= now
+
+
+def forbidden(identity: Identity, needed: str) -> ProblemError:
+    """Return a 403 that says which scope is missing."""
+    return ProblemError(
+        HTTPStatus.FORBIDDEN,
+        "forbidden",
+        Text(vi="Mã truy cập không có quyền làm việc này", en="The access token may not do this"),
+        Text(
+            vi=f"Cần quyền `{needed}`; mã của «{identity.subject}» không có.",
+            en=f"The scope `{needed}` is needed; the token of “{identity.subject}” does not have it.",
+        ),
+    )

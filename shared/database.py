@@ -1,0 +1,84 @@
+"""PostgreSQL through SQLAlchemy: engines, and migrations by schema."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from asyncpg.exceptions._base import InterfaceError as AsyncpgInterfaceError
+from asyncpg.exceptions._base import PostgresError
+from sqlalchemy import MetaData, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+TRANSIENT_SQLSTATE_CLASSES = ("08", "40", "53", "55", "57", "58")
+"""Connection, rollback (deadlock, serialisation), resources, lock, operator, system: PostgreSQL, appendix A."""
+
+
+def schema_metadata(service: str) -> MetaData:
+    """Return the metadata of a service's own schema."""
+    return MetaData(schema=service, naming_convention=NAMING_CONVENTION)
+
+
+def make_engine(url: str, service: str, pool_size: int = 8) -> AsyncEngine:
+    """Return an engine; connections name the service, and never wait for a lock or a statement without end."""
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        connect_args={
+            "timeout": 10,
+            "command_timeout": 60,
+            "server_settings": {"application_name": f"lienthong-{service}", "timezone": "UTC"},
+        },
+    )
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether a database error says that the world is broken for the moment, not that the statement is wrong."""
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated or isinstance(error, InterfaceError):
+            return True
+        state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+        if state:
+            return str(state).startswith(TRANSIENT_SQLSTATE_CLASSES)
+        return isinstance(error, OperationalError)
+    if isinstance(error, PostgresError):
+        return str(error.sqlstate).startswith(TRANSIENT_SQLSTATE_CLASSES)
+    return isinstance(error, OSError | TimeoutError | AsyncpgInterfaceError)
+
+
+async def database_answers(engine: AsyncEngine) -> bool:
+    """Whether the database answers a trivial query."""
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("select 1"))
+    except (DBAPIError, OSError, TimeoutError, PostgresError, AsyncpgInterfaceError):
+        return False
+    return True
+
+
+def alembic_config(service: str, url: str) -> Config:
+    """Return Alembic's configuration of a service: its scripts, its schema."""
+    config = Config()
+    scripts = Path(__file__).parent.parent / "services" / service / "storage" / "migrations"
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    config.attributes["service"] = service
+    return config
+
+
+async def migrate(services: Sequence[str], url: str) -> None:
+    """Bring the schemas of these services to their newest version, one after the other."""
+    for service in services:
+        await asyncio.to_thread(command.upgrade, alembic_config(service, url), "head")
