@@ -65,7 +65,7 @@ class AccessTable:
                 "unauthorised",
                 Text(vi="Thiếu mã truy cập hoặc mã không hợp lệ", en="No access token, or one that is not valid"),
                 Text(
-                    vi="Gửi tiêu đề `Authorization: Bearer <mã>`; xin mã mới nếu mã đã hết hạn hoặc bị thu hồi.",
+                    vi="Gửi tiêu đề `Authorization: Bearer <mã>`; xin mã mới nếu mã hết hạn.",
                     en="Send the header `Authorization: Bearer <token>`; ask for a new one if yours expired or was revoked.",
                 ),
                 headers={"WWW-Authenticate": "Bearer"},

@@ -54,7 +54,7 @@ def is_transient(error: BaseException) -> bool:
             return str(state).startswith(TRANSIENT_SQLSTATE_CLASSES)
         return isinstance(error, OperationalError)
     if isinstance(error, PostgresError):
-        return str(error.sqlstate).startswith(TRANSIENT_SQLSTATE_CLASSES)
+        return str(getattr(error, "sqlstate", "")).startswith(TRANSIENT_SQLSTATE_CLASSES)
     return isinstance(error, OSError | TimeoutError | AsyncpgInterfaceError)
 
 

@@ -1,11 +1,12 @@
-"""Structured logs: a JSON object a line, or a coloured line on a terminal. Event names are constant, facts are keywords."""
+"""Structured logs: JSON a line, or a coloured line on a terminal. Event names are constant, facts are keywords."""
 
 import logging
 import sys
 from typing import Literal
 
 import structlog
-from structlog.typing import FilteringBoundLogger, Processor
+from structlog.stdlib import BoundLogger
+from structlog.typing import Processor
 
 
 def configure_logs(service: str, log_format: Literal["auto", "json", "console"] = "auto", level: str = "INFO") -> None:
@@ -48,7 +49,7 @@ def configure_logs(service: str, log_format: Literal["auto", "json", "console"] 
     structlog.contextvars.bind_contextvars(service=service)
 
 
-def get_logger(name: str) -> FilteringBoundLogger:
+def get_logger(name: str) -> BoundLogger:
     """Return a logger whose events carry `name`."""
-    logger: FilteringBoundLogger = structlog.stdlib.get_logger(name)
+    logger: BoundLogger = structlog.stdlib.get_logger(name)
     return logger
