@@ -66,7 +66,7 @@ class AccessTable:
                 Text(vi="Thiếu mã truy cập hoặc mã không hợp lệ", en="No access token, or one that is not valid"),
                 Text(
                     vi="Gửi tiêu đề `Authorization: Bearer <mã>`; xin mã mới nếu mã hết hạn.",
-                    en="Send the header `Authorization: Bearer <token>`; ask for a new one if yours expired or was revoked.",
+                    en="Send the header `Authorization: Bearer <token>`; ask for a new one if yours expired.",
                 ),
                 headers={"WWW-Authenticate": "Bearer"},
             )
