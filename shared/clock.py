@@ -104,7 +104,5 @@ def clock_from(path: Path | None, *, simulated: bool) -> Clock:
     if path is None:
         return RealClock()
     if not simulated:
-        raise ValueError(
-            "LIENTHONG_CLOCK is set, but the stack does not run with --simulated: business time may not move"
-        )
+        raise ValueError("LIENTHONG_CLOCK is set without LIENTHONG_SIMULATED: business time may not move")
     return SimulatedClock(ClockFile(path))
