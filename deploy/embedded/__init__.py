@@ -1,0 +1,1 @@
+"""The embedded default: Apache Kafka, PostgreSQL and a mailbox from wheels, and the supervisor of `lienthong up`."""

@@ -1,0 +1,169 @@
+"""A child process in a group of its own, known on disk, so that a later start can find and end it."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from deploy.embedded.account import as_user
+from deploy.embedded.files import write_atomically
+
+POLL_SECONDS = 0.05  # how soon an ended child is noticed
+SAME_START_SECONDS = 0.05  # two readings of one process's start may differ in the last digits
+LOG_BYTES_MAX = 20_000_000  # at a start a longer log is put aside, once
+KILL_SECONDS = 10.0  # how long the system may take to end a killed process (disk waits)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run: arguments, folder, environment, log file, and on whose account (None: our own)."""
+
+    arguments: Sequence[str]
+    log: Path
+    cwd: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Who a process was: a number alone may belong to somebody else by now."""
+
+    pid: int
+    started_at: float
+    command: tuple[str, ...]
+
+    @classmethod
+    def of(cls, pid: int) -> "Record":
+        """Describe a running process; raises psutil.NoSuchProcess."""
+        process = psutil.Process(pid)
+        return cls(pid, process.create_time(), tuple(process.cmdline()))
+
+    @classmethod
+    def read(cls, path: Path) -> "Record | None":
+        """Read a record file; None when there is none or it cannot be understood."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            return cls(int(data["pid"]), float(data["started_at"]), tuple(data["command"]))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, path: Path) -> None:
+        """Write the record file."""
+        data = {"pid": self.pid, "started_at": self.started_at, "command": self.command}
+        write_atomically(path, json.dumps(data) + "\n")
+
+    def find(self) -> psutil.Process | None:
+        """Return the process if it still runs and is the one recorded: same number, start and command line."""
+        try:
+            process = psutil.Process(self.pid)
+            same = (
+                abs(process.create_time() - self.started_at) < SAME_START_SECONDS
+                and tuple(process.cmdline()) == self.command
+                and process.status() != psutil.STATUS_ZOMBIE
+            )
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return None
+        return process if same else None
+
+
+def kill_group(pid: int) -> None:
+    """Kill the process group that `pid` leads; nothing happens when it is gone."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def end_recorded(path: Path) -> bool:
+    """Kill the process of a record file, and its group, if it still runs; return whether it did."""
+    record = Record.read(path)
+    process = record.find() if record is not None else None
+    if process is not None:
+        kill_group(process.pid)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+            process.wait(KILL_SECONDS)
+    path.unlink(missing_ok=True)
+    return process is not None
+
+
+class Child:
+    """One process at a time: start, watch, stop; `record` names it on disk while it runs."""
+
+    def __init__(self, command: Command, record: Path) -> None:
+        self.command = command
+        self._record = record
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Return the number of the running process."""
+        return self._process.pid if self._process is not None and self.alive else None
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Return how the last process ended (negative: by that signal), None while it runs or before the first."""
+        return self._process.poll() if self._process is not None else None
+
+    def start(self) -> int:
+        """Start the process, ending a recorded orphan first; return its number. Raises OSError when it cannot run."""
+        if self.alive:
+            raise RuntimeError("the child runs already")
+        end_recorded(self._record)
+        command = self.command
+        command.log.parent.mkdir(parents=True, exist_ok=True)
+        if command.log.exists() and command.log.stat().st_size > LOG_BYTES_MAX:
+            command.log.replace(command.log.with_suffix(".log.1"))
+        with command.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                list(command.arguments),
+                cwd=command.cwd,
+                env={**os.environ, **command.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C at the terminal is the supervisor's to handle, in its order
+                **as_user(command.user),
+            )
+        with contextlib.suppress(psutil.NoSuchProcess):  # ended already: whoever waits for it will see
+            Record.of(self._process.pid).write(self._record)
+        return self._process.pid
+
+    async def ended(self) -> int:
+        """Wait until the process ends and return its exit code."""
+        while (code := self.exit_code) is None:
+            await asyncio.sleep(POLL_SECONDS)
+        return code
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Ask the process to end by its stop signal, kill its group after the grace."""
+        if self._process is None:
+            return
+        if self.alive:
+            self._process.send_signal(self.command.stop_signal)
+            deadline = time.monotonic() + grace_seconds
+            while self.alive and time.monotonic() < deadline:
+                await asyncio.sleep(POLL_SECONDS)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """Kill the process and its group by number, and wait until it is gone."""
+        if self._process is None:
+            return
+        kill_group(self._process.pid)
+        async with asyncio.timeout(KILL_SECONDS):
+            await self.ended()
+        self._record.unlink(missing_ok=True)
