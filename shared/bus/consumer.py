@@ -1,0 +1,210 @@
+"""The one consumer of all services: it loses nothing, and no message stops it.
+
+The order of things: database first, then offsets. A crash in between repeats a batch, and the inbox drops it.
+"""
+
+import asyncio
+import time
+from typing import Any, Generic
+
+import structlog
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+from faststream.kafka import KafkaBroker
+
+from shared.bus import metrics
+from shared.bus.cloudevents import readable_identity
+from shared.bus.guard import Guard
+from shared.bus.processor import Processor, Tally
+from shared.bus.quarantine import root_cause
+from shared.bus.records import Record, Records
+from shared.bus.retry import StoppedError, pause, until_it_works
+from shared.bus.subscription import Subscription, subscribe
+from shared.bus.work import ContextT
+
+COMMIT_SECONDS_MAX = 10.0
+HOLD_SECONDS = 3.0
+"""Between two attempts at a message that the guard holds."""
+
+log = structlog.get_logger(__name__)
+
+
+class Consumer(Generic[ContextT]):
+    """Reads one subscription of one service."""
+
+    def __init__(
+        self,
+        subscription: Subscription,
+        processor: Processor[ContextT],
+        *,
+        service: str,
+        guard: Guard | None = None,
+        hold_seconds: float = HOLD_SECONDS,
+    ) -> None:
+        self.subscription = subscription
+        self._processor = processor
+        self._guard = guard or Guard()
+        self._hold_seconds = hold_seconds
+        self._labels = (service, subscription.group)
+        self._log = log.bind(group=subscription.group)
+        self._stopping = asyncio.Event()
+        self._rebalances = _Rebalances(self._labels)
+        self._committed: dict[TopicPartition, int] = {}
+        self._finished_at = time.monotonic()
+        self._subscriber: Any = None
+
+    def register(self, broker: KafkaBroker) -> None:
+        """Add the subscriber to a broker that has not started yet."""
+        self._subscriber = subscribe(broker, self.subscription, self._consume, self._rebalances)
+        metrics.LAG.labels(*self._labels).set_function(self.lag)
+        metrics.BATCH_AGE.labels(*self._labels).set_function(self.batch_age_seconds)
+        metrics.GUARD.labels(*self._labels).set_function(lambda: float(self._guard.tripped))
+
+    @property
+    def assigned(self) -> bool:
+        """Whether it reads: the group has given it an assignment, which may be empty."""
+        return self._subscriber is not None and self._subscriber.running and self._rebalances.assignment is not None
+
+    @property
+    def held(self) -> bool:
+        """Whether the guard keeps it from going on."""
+        return self._guard.tripped
+
+    def stop(self) -> None:
+        """Give up what is being retried; a transaction in flight still ends. The broker's stop comes after this."""
+        self._stopping.set()
+
+    def lag(self) -> float:
+        """Return how many messages of the assigned partitions are not committed yet."""
+        consumer = None if self._subscriber is None else self._subscriber.consumer
+        if consumer is None:
+            return 0.0
+        lag = 0
+        for partition in self._rebalances.assignment or ():
+            if partition in self._committed and partition in consumer.assignment():
+                lag += max(0, (consumer.highwater(partition) or 0) - self._committed[partition])
+        return float(lag)
+
+    def batch_age_seconds(self) -> float:
+        """Return the seconds since the last finished batch while there is lag, else 0."""
+        return time.monotonic() - self._finished_at if self.lag() else 0.0
+
+    async def _consume(self, records: Records) -> None:
+        """Take a batch in, whatever happens; only then commit its offsets."""
+        metrics.CONSUMED.labels(*self._labels).inc(len(records))
+        for record in records:
+            self._committed.setdefault(TopicPartition(record.topic, record.partition), record.offset)
+        try:
+            with metrics.BATCH_SECONDS.labels(*self._labels).time():
+                await self._settle(records)
+        except StoppedError:
+            return
+        await self._commit(records)
+        self._finished_at = time.monotonic()
+
+    async def _settle(self, records: Records) -> None:
+        """Take a batch in together, or else one by one, so that a bad message costs itself alone."""
+        try:
+            await self._take(records)
+        except StoppedError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- the quarantine boundary: whatever it is, no message is lost
+            self._log.warning("batch_redone_one_by_one", size=len(records), error=root_cause(error))
+            metrics.REDONE.labels(*self._labels).inc()
+            for record in records:
+                await self._settle_alone(record)
+
+    async def _settle_alone(self, record: Record) -> None:
+        """Take one record in, or put it aside; while the guard is tripped, hold it and try again for ever."""
+        while True:
+            try:
+                return await self._take((record,))
+            except StoppedError:
+                raise
+            except Exception as error:  # noqa: BLE001 -- the quarantine boundary: whatever it is, no message is lost
+                if not self._guard.holds(_type_of(record)) and await self._put_aside(record, error):
+                    return None
+                self._log.error("message_held", error=root_cause(error), **_place(record), exc_info=error)
+            await pause(self._hold_seconds, self._stopping)
+
+    async def _put_aside(self, record: Record, fault: Exception) -> bool:
+        """Store a record as a dead letter; return whether that worked."""
+        self._guard.fault(_type_of(record))
+        try:
+            await self._with_retries(lambda: self._processor.quarantine(record, fault))
+        except StoppedError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- the quarantine boundary: what cannot even be stored is held
+            self._log.error("quarantine_failed", error=root_cause(error), **_place(record), exc_info=error)
+            return False
+        self._log.error("message_put_aside", error=root_cause(fault), **_place(record), exc_info=fault)
+        return True
+
+    async def _take(self, records: Records) -> None:
+        """Take records in, again and again while the world is broken; any other fault comes out."""
+        tally = await self._with_retries(lambda: self._processor.process(records))
+        self._guard.success({_type_of(record) for record in records} if self._guard.counting else ())
+        self._count(tally)
+
+    async def _with_retries(self, action: Any) -> Any:
+        def on_retry(error: BaseException) -> None:
+            metrics.RETRIES.labels(*self._labels).inc()
+            self._log.warning("retrying", error=root_cause(error))
+
+        return await until_it_works(action, stopping=self._stopping, on_retry=on_retry)
+
+    def _count(self, tally: Tally) -> None:
+        metrics.DUPLICATES.labels(*self._labels).inc(tally.duplicates)
+        metrics.SKIPPED.labels(*self._labels).inc(tally.skipped)
+        for ce_type, count in tally.handled.items():
+            metrics.HANDLED.labels(*self._labels, ce_type).inc(count)
+
+    async def _commit(self, records: Records) -> None:
+        """Commit the offsets after a batch. A failure is harmless: the batch may come again, the inbox drops it."""
+        consumer = self._subscriber.consumer
+        if consumer is None:
+            return
+        ends = {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
+        mine = consumer.assignment()  # one partition that was taken away would make the commit of all fail
+        ends = {partition: end for partition, end in ends.items() if partition in mine}
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS_MAX):  # with the broker away it would wait until it is back
+                await consumer.commit(ends)
+        except (KafkaError, TimeoutError) as error:
+            metrics.COMMITS_FAILED.labels(*self._labels).inc()
+            self._log.warning("offsets_not_committed", error=root_cause(error))
+            return
+        self._committed.update(ends)
+
+
+class _Rebalances(ConsumerRebalanceListener):
+    """Knows the assignment. Nothing has to be undone when partitions go: the inbox guards what two may do at once."""
+
+    def __init__(self, labels: tuple[str, str]) -> None:
+        self.assignment: frozenset[TopicPartition] | None = None
+        self._labels = labels
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Do nothing: a batch in flight goes on, and its late commit is refused."""
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Remember what this replica reads now."""
+        self.assignment = frozenset(assigned)
+        metrics.REBALANCES.labels(*self._labels).inc()
+        metrics.PARTITIONS.labels(*self._labels).set(len(assigned))
+
+
+def _type_of(record: Record) -> str:
+    return readable_identity(record.headers)[2] or ""
+
+
+def _place(record: Record) -> dict[str, object]:
+    event_id, source, ce_type = readable_identity(record.headers)
+    return {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "event_id": event_id,
+        "event_source": source,
+        "event_type": ce_type,
+    }

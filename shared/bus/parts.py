@@ -1,0 +1,34 @@
+"""The kit's exchangeable parts, chosen by a service's `app.py`; tests show what each is for by leaving it out."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from shared.bus.inbox import Inbox, PostgresInbox
+from shared.bus.locks import PostgresUnitLock, UnitLock
+from shared.bus.outbox import Outbox, PostgresOutbox
+from shared.bus.quarantine import DeadLetters, PostgresDeadLetters
+from shared.bus.tables import BusTables
+from shared.bus.topics import TOPICS, TopicTable
+from shared.bus.watermark import PostgresWatermarks, Watermarks
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What keeps the promises: inbox, outbox, unit lock, watermarks, and the store of dead letters."""
+
+    inbox: Inbox
+    outbox: Outbox
+    unit_lock: UnitLock
+    watermarks: Watermarks
+    dead_letters: DeadLetters
+
+    @classmethod
+    def of(cls, service: str, tables: BusTables, topics: TopicTable = TOPICS) -> Self:
+        """Return the real parts, on a service's tables."""
+        return cls(
+            inbox=PostgresInbox(tables.inbox),
+            outbox=PostgresOutbox(tables.outbox, {data_type.ce_type for data_type in topics.transient}),
+            unit_lock=PostgresUnitLock(service),
+            watermarks=PostgresWatermarks(tables.watermarks, service),
+            dead_letters=PostgresDeadLetters(tables.dead_letters),
+        )

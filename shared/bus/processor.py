@@ -1,0 +1,167 @@
+"""A batch of Kafka records in one transaction: decode, lock, claim, handle. The consumer says when and how often."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Generic
+
+from shared.bus.cloudevents import UnknownType, decode, readable_identity
+from shared.bus.errors import BadMessageError, Reason
+from shared.bus.handlers import Handlers
+from shared.bus.inbox import Identity, Outcome
+from shared.bus.partitions import UNITLESS
+from shared.bus.quarantine import put_aside, root_cause
+from shared.bus.records import Record
+from shared.bus.topics import TopicTable
+from shared.bus.unit_of_work import UnitOfWorkFactory
+from shared.bus.work import ContextT, Work
+from shared.events.base import Event, EventData
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A Kafka record and what could be read of it: an event, one of a type not known, or a bad message."""
+
+    record: Record
+    unit: str
+    content: Event[EventData] | UnknownType | BadMessageError
+
+    @property
+    def kind(self) -> tuple[type[object], str | None]:
+        """What makes a run: neighbours of one kind are handled together."""
+        return type(self.content), self.content.type
+
+    @property
+    def identity(self) -> Identity | None:
+        """The event's identity, None where it could not be read."""
+        source, event_id = self.content.source, self.content.id
+        return None if source is None or event_id is None else Identity(source, event_id)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What becomes of it when nothing fails."""
+        if isinstance(self.content, BadMessageError):
+            return Outcome.QUARANTINED
+        return Outcome.SKIPPED if isinstance(self.content, UnknownType) else Outcome.HANDLED
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a committed batch did, for the metrics."""
+
+    handled: Counter[str] = field(default_factory=Counter)
+    duplicates: int = 0
+    skipped: int = 0
+
+
+class Processor(Generic[ContextT]):
+    """Takes records in, each batch in one transaction.
+
+    `deduplicate` False is for the agencies' door, whose handler knows (unit, source, id, SHA-256) itself.
+    """
+
+    def __init__(
+        self,
+        handlers: Handlers[ContextT],
+        units_of_work: UnitOfWorkFactory[ContextT],
+        *,
+        group: str,
+        cluster_id: Callable[[], str],
+        deduplicate: bool = True,
+    ) -> None:
+        self._handlers = handlers
+        self._units_of_work = units_of_work
+        self._group = group
+        self._cluster_id = cluster_id
+        self._deduplicate = deduplicate
+
+    async def process(self, records: Sequence[Record]) -> Tally:
+        """Take a batch in and commit. Whatever a handler raises comes out, and nothing was done."""
+        received = [read(record, self._handlers, self._units_of_work.topics) for record in records]
+        tally = Tally()
+        async with self._units_of_work.begin(units=_units_to_lock(received)) as work:
+            fresh = await self._claim(received, work)
+            tally.duplicates = len(received) - len(fresh)
+            for _, run in groupby(fresh, key=lambda each: each.kind):
+                await self._take(list(run), work, tally)
+        return tally
+
+    async def quarantine(self, record: Record, error: BaseException) -> None:
+        """Put one record aside in a transaction of its own, because its handler failed."""
+        each = read(record, self._handlers, self._units_of_work.topics)
+        async with self._units_of_work.begin(units={each.unit}) as work:
+            if self._deduplicate and each.identity is not None:
+                await work.parts.inbox.claim(work.session, [(each.identity, Outcome.QUARANTINED)])
+            await self._put_aside(each, work, Reason.HANDLER_FAILED, root_cause(error))
+
+    async def _claim(self, received: Sequence[Received], work: Work[ContextT]) -> list[Received]:
+        """Return what was not taken in before, once each, in arrival order."""
+        if not self._deduplicate:
+            return list(received)
+        claims = {
+            each.identity: each.outcome
+            for each in reversed(received)  # so that the first of equal ones decides
+            if each.identity is not None and not self._is_transient(each)
+        }
+        unseen = await work.parts.inbox.claim(work.session, list(claims.items()))
+        fresh = []
+        for each in received:
+            if each.identity in claims:
+                if each.identity not in unseen:
+                    continue
+                unseen.remove(each.identity)
+            fresh.append(each)
+        return fresh
+
+    def _is_transient(self, each: Received) -> bool:
+        return each.content.type is not None and self._units_of_work.topics.is_transient(each.content.type)
+
+    async def _take(self, run: Sequence[Received], work: Work[ContextT], tally: Tally) -> None:
+        events = []
+        for each in run:
+            match each.content:
+                case BadMessageError() as error:
+                    first = await self._put_aside(each, work, error.reason, error.detail)
+                    if first and self._handlers.bad_message_hook is not None:
+                        await self._handlers.bad_message_hook(each.record, error, work)
+                case UnknownType() as unknown:
+                    tally.skipped += 1
+                    if self._handlers.unknown_type_hook is not None:
+                        await self._handlers.unknown_type_hook(each.record, unknown, work)
+                case event:
+                    work.attach(event, each.record)
+                    events.append(event)
+        if events:
+            await self._handlers.handler_of(events[0].type)(events, work)
+            tally.handled[events[0].type] += len(events)
+
+    async def _put_aside(self, each: Received, work: Work[ContextT], reason: Reason, detail: str) -> bool:
+        return await put_aside(
+            work,
+            each.record,
+            unit=each.unit,
+            group=self._group,
+            cluster_id=self._cluster_id(),
+            reason=reason,
+            detail=detail,
+        )
+
+
+def read(record: Record, handlers: Handlers[ContextT], topics: TopicTable) -> Received:
+    """Read a record; never raises for what a sender may have done."""
+    try:
+        unit = topics.unit_of(record.topic, record.key)
+    except ValueError as error:  # also UnicodeDecodeError
+        event_id, source, ce_type = readable_identity(record.headers)
+        bad = BadMessageError(Reason.UNREADABLE_KEY, str(error), id=event_id, source=source, type=ce_type)
+        return Received(record, UNITLESS, bad)
+    try:
+        return Received(record, unit, decode(record, handlers.types, unit))
+    except BadMessageError as error:
+        return Received(record, unit, error)
+
+
+def _units_to_lock(received: Sequence[Received]) -> set[str]:
+    """Return the units of a batch. No unit is locked only for what may be put aside, so that batches do not queue."""
+    return {each.unit for each in received if each.unit != UNITLESS or isinstance(each.content, BadMessageError)}

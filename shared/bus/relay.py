@@ -1,0 +1,139 @@
+"""The relay publishes the outbox: whole slots, each in order, each by one replica at a time.
+
+A slot is owned by an advisory lock. Replicas share the twelve slots fairly, and give some up when another one comes.
+"""
+
+import asyncio
+from collections.abc import Collection
+from math import ceil
+from typing import NoReturn
+
+import structlog
+from sqlalchemy import Table
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.bus import metrics
+from shared.bus.cluster import ClusterWatch
+from shared.bus.lock_session import LockSession
+from shared.bus.partitions import PARTITION_COUNT
+from shared.bus.publisher import Publisher
+from shared.bus.retry import Backoff, is_transient, pause
+from shared.bus.slot import Slot
+from shared.bus.topics import TOPICS, TopicTable
+from shared.bus.unsent import UnsentRows
+from shared.bus.wakeup import RelayWakeup
+
+BALANCE_SECONDS = 1.0
+POLL_SECONDS = 0.1
+"""How long a row waits that another replica wrote, for a slot of ours."""
+MEASURE_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Relay:
+    """Publishes the outbox of one service, together with the relays of its other replicas."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        outbox: Table,
+        *,
+        service: str,
+        publisher: Publisher,
+        cluster: ClusterWatch,
+        wakeup: RelayWakeup,
+        topics: TopicTable = TOPICS,
+    ) -> None:
+        self._engine = engine
+        self._rows = UnsentRows(outbox)
+        self._service = service
+        self._publisher = publisher
+        self._cluster = cluster
+        self._wakeup = wakeup
+        self._topics = topics
+        self._slots: dict[int, tuple[Slot, asyncio.Task[None]]] = {}
+        self._stopping = asyncio.Event()
+
+    @property
+    def slots(self) -> frozenset[int]:
+        """The slots that this relay owns now."""
+        return frozenset(self._slots)
+
+    def stop(self) -> None:
+        """Ask `run` to end after the batches in flight."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Publish until stopped. When the session is lost, all slots end at once, and a new session begins."""
+        backoff = Backoff()
+        while not self._stopping.is_set():
+            try:
+                async with LockSession.open(self._engine, self._service) as session:
+                    backoff = Backoff()
+                    await self._relay(session)
+            except* Exception as errors:
+                log.warning(
+                    "relay_session_lost",
+                    error="; ".join(f"{type(error).__name__}: {error}" for error in errors.exceptions),
+                    exc_info=None if is_transient(errors) else errors,
+                )
+            self._slots.clear()
+            metrics.RELAY_SLOTS.labels(self._service).set(0)
+            await backoff.pause(self._stopping)
+
+    async def _relay(self, session: LockSession) -> None:
+        async with asyncio.TaskGroup() as group:
+            helpers = [group.create_task(self._watch(session)), group.create_task(self._measure(session))]
+            while not self._stopping.is_set():
+                await self._balance(session, group)
+                await pause(BALANCE_SECONDS, self._stopping)
+            for helper in helpers:
+                helper.cancel()
+            await self._release(session, list(self._slots))
+
+    async def _balance(self, session: LockSession, group: asyncio.TaskGroup) -> None:
+        """Own a fair share: with n relays present, a twelfth of the slots divided by n, rounded up."""
+        share = ceil(PARTITION_COUNT / max(1, await session.relay_count()))
+        if len(self._slots) > share:
+            await self._release(session, sorted(self._slots)[share:])
+        elif len(self._slots) < share:
+            free = [slot for slot in range(PARTITION_COUNT) if slot not in self._slots]
+            for number in await session.try_lock(free, share - len(self._slots)):
+                slot = Slot(
+                    number,
+                    session,
+                    rows=self._rows,
+                    publisher=self._publisher,
+                    cluster=self._cluster,
+                    topics=self._topics,
+                    service=self._service,
+                )
+                self._slots[number] = (slot, group.create_task(slot.run()))
+        metrics.RELAY_SLOTS.labels(self._service).set(len(self._slots))
+
+    async def _release(self, session: LockSession, numbers: Collection[int]) -> None:
+        """Give slots back, each after its batch in flight: nobody else may send for it before that."""
+        for number in numbers:
+            self._slots[number][0].release()
+        for number in numbers:
+            await self._slots[number][1]
+            await session.unlock(number)
+            del self._slots[number]
+
+    async def _watch(self, session: LockSession) -> NoReturn:
+        """Wake the slots that have rows: at once after a commit of this process, by a poll after those of others."""
+        while True:
+            woken = await self._wakeup.wait(POLL_SECONDS)
+            if not woken:
+                woken = await self._rows.pending(session, self._slots)
+            for number in woken & self._slots.keys():
+                self._slots[number][0].wake()
+
+    async def _measure(self, session: LockSession) -> NoReturn:
+        while True:
+            backlog = await self._rows.backlog(session)
+            metrics.OUTBOX_UNSENT.labels(self._service).set(backlog.unsent_count)
+            metrics.OUTBOX_AGE.labels(self._service).set(backlog.oldest_seconds)
+            metrics.OUTBOX_PARKED.labels(self._service).set(backlog.parked_count)
+            await asyncio.sleep(MEASURE_SECONDS)

@@ -1,0 +1,227 @@
+"""Everything of the bus that one service runs: cluster watch, topics, relay, tables and consumers, in this order."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from typing import Generic
+
+import structlog
+from aiokafka.errors import KafkaError
+from faststream.kafka import KafkaBroker
+from sqlalchemy import Table
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.bus.cluster import ClientOptions, ClusterWatch
+from shared.bus.consumer import Consumer
+from shared.bus.errors import TopicMismatchError
+from shared.bus.guard import Guard
+from shared.bus.handlers import Handlers
+from shared.bus.processor import Processor
+from shared.bus.publisher import Publisher
+from shared.bus.quarantine import root_cause
+from shared.bus.relay import Relay
+from shared.bus.retry import Backoff
+from shared.bus.subscription import Subscription
+from shared.bus.table import Apply, CompactedTable
+from shared.bus.topic_admin import ensure_topics, wait_for_topics
+from shared.bus.topics import Topic
+from shared.bus.unit_of_work import UnitOfWorkFactory
+from shared.bus.work import ContextT
+
+GRACEFUL_SECONDS = 20.0
+"""How long a transaction in flight may take at the end."""
+STOP_MARGIN_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class ServiceBus(Generic[ContextT]):
+    """The bus as one service sees it. Add consumers and tables, then start.
+
+    `before_consuming` is awaited when all tables are ready, so that no event is judged by an empty catalogue.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        *,
+        engine: AsyncEngine,
+        outbox: Table,
+        units_of_work: UnitOfWorkFactory[ContextT],
+        client_options: ClientOptions | None = None,
+        before_consuming: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.service = units_of_work.service
+        self._bootstrap_servers = bootstrap_servers
+        self._client_options = dict(client_options or {})
+        self._units_of_work = units_of_work
+        self._before_consuming = before_consuming
+        self._own_topics: dict[str, Topic] = {
+            topic.name: topic for topic in units_of_work.topics.topics_of(self.service)
+        }
+        self.cluster = ClusterWatch(bootstrap_servers, self.service, client_options)
+        self._publisher = Publisher(bootstrap_servers, client_options)
+        self.relay = Relay(
+            engine,
+            outbox,
+            service=self.service,
+            publisher=self._publisher,
+            cluster=self.cluster,
+            wakeup=units_of_work.wakeup,
+            topics=units_of_work.topics,
+        )
+        self.consumers: list[Consumer[ContextT]] = []
+        self.tables: list[CompactedTable] = []
+        self._broker = KafkaBroker(
+            bootstrap_servers,
+            logger=logging.getLogger("faststream"),
+            apply_types=False,
+            consumer_only=True,
+            graceful_timeout=GRACEFUL_SECONDS,
+            metadata_max_age_ms=5_000,
+            client_id=f"lienthong-{self.service}",
+            **self._client_options,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._topics_made = asyncio.Event()
+        self._consuming = asyncio.Event()
+        self.cluster.on_change(self._on_cluster_change)
+
+    def consumer(
+        self,
+        group: str,
+        handlers: Handlers[ContextT],
+        *,
+        topics: Collection[str] = (),
+        pattern: str | None = None,
+        deduplicate: bool = True,
+        guard: Guard | None = None,
+    ) -> Consumer[ContextT]:
+        """Add a subscription; `deduplicate` False for the agencies' door, whose handler knows duplicates itself."""
+        processor = Processor(
+            handlers,
+            self._units_of_work,
+            group=group,
+            cluster_id=lambda: self.cluster.cluster_id,
+            deduplicate=deduplicate,
+        )
+        subscription = Subscription(group=group, topics=tuple(topics), pattern=pattern)
+        consumer = Consumer(subscription, processor, service=self.service, guard=guard)
+        consumer.register(self._broker)
+        self.consumers.append(consumer)
+        return consumer
+
+    def table(self, topic: str, apply: Apply, *, on_reset: Callable[[], None] | None = None) -> CompactedTable:
+        """Add a topic that is read whole into memory."""
+        table = CompactedTable(
+            self._bootstrap_servers,
+            topic,
+            apply,
+            service=self.service,
+            on_reset=on_reset,
+            client_options=self._client_options,
+        )
+        self.tables.append(table)
+        return table
+
+    async def ensure(self, topics: Collection[Topic]) -> None:
+        """Make further topics, now and on each new cluster, as ingest does for agencies; raises KafkaError."""
+        await ensure_topics(self._bootstrap_servers, topics, self._client_options)
+        self._own_topics.update({topic.name: topic for topic in topics})
+
+    def start(self) -> None:
+        """Start everything in the background, and return at once: `readiness` tells how far it is."""
+        self._tasks = [
+            asyncio.create_task(self.cluster.run(), name="cluster watch"),
+            asyncio.create_task(self._come_up(), name="bus"),
+            *(asyncio.create_task(table.run(), name=f"table {table.topic}") for table in self.tables),
+        ]
+        for task in self._tasks:
+            task.add_done_callback(_report_end)
+
+    async def wait_ready(self) -> None:
+        """Wait until it consumes."""
+        await self._consuming.wait()
+
+    async def stop(self) -> None:
+        """Stop reading, let transactions and batches in flight end, close. Rows not published stay in the outbox."""
+        for consumer in self.consumers:
+            consumer.stop()
+        self.relay.stop()
+        try:
+            async with asyncio.timeout(GRACEFUL_SECONDS + STOP_MARGIN_SECONDS):
+                await self._broker.stop()
+        except (KafkaError, TimeoutError) as error:
+            log.warning("broker_not_closed", error=root_cause(error))
+        for task in self._tasks:
+            if task.get_name() != "relay":
+                task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_MARGIN_SECONDS)
+        await self._publisher.stop()
+
+    def readiness(self) -> dict[str, bool]:
+        """Return what is in order, by part: `broker`, `topics`, `table <topic>`, `assignment <group>`, `guard`."""
+        return {
+            "broker": self.cluster.reachable,
+            "topics": self._topics_made.is_set(),
+            **{f"table {table.topic}": table.ready.is_set() for table in self.tables},
+            **{f"assignment {each.subscription.group}": each.assigned for each in self.consumers},
+            "guard": not any(consumer.held for consumer in self.consumers),
+        }
+
+    async def _come_up(self) -> None:
+        await self.cluster.wait_known()
+        await self._until_done("make topics", self._make_own_topics)
+        relay = asyncio.create_task(self.relay.run(), name="relay")
+        relay.add_done_callback(_report_end)
+        self._tasks.append(relay)
+        foreign = {name for consumer in self.consumers for name in consumer.subscription.topics}
+        if foreign:
+            await self._until_done(
+                "wait for topics",
+                lambda: wait_for_topics(self._bootstrap_servers, foreign, self._client_options),
+            )
+        for table in self.tables:
+            await table.ready.wait()
+        if self._before_consuming is not None:
+            await self._before_consuming()
+        if self.consumers:
+            await self._until_done("start consumers", self._start_broker)
+        self._consuming.set()
+        log.info("bus_ready", service=self.service)
+
+    async def _make_own_topics(self) -> None:
+        self._topics_made.clear()
+        await ensure_topics(self._bootstrap_servers, self._own_topics.values(), self._client_options)
+        self._topics_made.set()
+
+    async def _start_broker(self) -> None:
+        try:
+            await self._broker.start()
+        except BaseException:
+            await self._broker.stop()  # half-started subscribers would be started a second time
+            raise
+
+    async def _on_cluster_change(self, _: str) -> None:
+        await self._until_done("make topics", self._make_own_topics)
+        for table in self.tables:
+            table.reset()
+
+    async def _until_done(self, what: str, action: Callable[[], Awaitable[None]]) -> None:
+        """Try for ever: nothing can be done before the broker is there and its topics are as they should be."""
+        backoff = Backoff(seconds_max=5.0)
+        while True:
+            try:
+                return await action()
+            except (KafkaError, OSError) as error:
+                log.warning("bus_waits", to=what, error=root_cause(error))
+            except TopicMismatchError as error:
+                log.error("topic_mismatch", error=str(error))  # noqa: TRY400 -- the message says it all
+            await backoff.pause()
+
+
+def _report_end(task: asyncio.Task[None]) -> None:
+    """Say it loudly when a part that should run for ever has failed."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("bus_part_failed", part=task.get_name(), exc_info=error)

@@ -1,0 +1,132 @@
+"""The four tables of the kit; each service has them in its own schema, beside its own tables."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+
+@dataclass(frozen=True, slots=True)
+class BusTables:
+    """The kit's tables in one service's schema."""
+
+    inbox: Table
+    outbox: Table
+    dead_letters: Table
+    watermarks: Table
+
+
+def bus_tables(metadata: MetaData) -> BusTables:
+    """Add the kit's tables to a service's metadata, in its schema. Call once a metadata.
+
+    Instants are machine time, but for `watermarks.at`, which is business time.
+    """
+    return BusTables(
+        inbox=_inbox(metadata),
+        outbox=_outbox(metadata),
+        dead_letters=_dead_letters(metadata),
+        watermarks=_watermarks(metadata),
+    )
+
+
+def _instant(name: str, *, nullable: bool = True, now: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=func.now() if now else None)
+
+
+def _inbox(metadata: MetaData) -> Table:
+    """Remember what was taken in, once: the row is written in the transaction of the effect."""
+    return Table(
+        "inbox",
+        metadata,
+        Column("source", Text, nullable=False),
+        Column("id", Text, nullable=False),
+        Column("outcome", Text, nullable=False),
+        _instant("recorded_at", nullable=False, now=True),
+        PrimaryKeyConstraint("source", "id", name="inbox_pkey"),
+    )
+
+
+def _outbox(metadata: MetaData) -> Table:
+    """Hold what is to be published, written with its cause. `sent_offset` is set with `sent_at`."""
+    outbox = Table(
+        "outbox",
+        metadata,
+        Column("id", BigInteger, Identity(always=True), nullable=False),
+        Column("slot", SmallInteger, nullable=False),
+        Column("topic", Text, nullable=False),
+        Column("partition", Integer, nullable=False),
+        Column("key", Text, nullable=False),
+        Column("value", LargeBinary),
+        Column("headers", JSONB, nullable=False),
+        Column("event_id", Text, nullable=False),
+        _instant("created_at", nullable=False, now=True),
+        _instant("sent_at"),
+        Column("cluster_id", Text),
+        Column("sent_offset", BigInteger),
+        Column("parked_reason", Text),
+        PrimaryKeyConstraint("id", name="outbox_pkey"),
+    )
+    Index(
+        "outbox_unsent",
+        outbox.c.slot,
+        outbox.c.id,
+        postgresql_where=text("sent_at IS NULL AND parked_reason IS NULL"),
+    )
+    Index("outbox_partition", outbox.c.topic, outbox.c.partition, outbox.c.id)
+    return outbox
+
+
+def _dead_letters(metadata: MetaData) -> Table:
+    """Hold what could not be processed, whole. Headers are `[[name, base64 or null], …]`: they may be no text."""
+    return Table(
+        "dead_letters",
+        metadata,
+        Column("id", BigInteger, Identity(always=True), nullable=False),
+        Column("topic", Text, nullable=False),
+        Column("partition", Integer, nullable=False),
+        Column("offset", BigInteger, nullable=False),
+        Column("cluster_id", Text, nullable=False),
+        Column("consumer_group", Text, nullable=False),
+        Column("key", LargeBinary),
+        Column("value", LargeBinary),
+        Column("headers", JSONB, nullable=False),
+        _instant("timestamp", nullable=False),
+        Column("reason", Text, nullable=False),
+        Column("detail", Text, nullable=False),
+        Column("sha256", Text, nullable=False),
+        _instant("first_seen", nullable=False, now=True),
+        _instant("last_seen", nullable=False, now=True),
+        Column("count", Integer, nullable=False, server_default=text("1")),
+        Column("outcome", Text, nullable=False),
+        _instant("replay_requested_at"),
+        PrimaryKeyConstraint("id", name="dead_letters_pkey"),
+        UniqueConstraint("cluster_id", "topic", "partition", "offset", "consumer_group", name="dead_letters_message"),
+    )
+
+
+def _watermarks(metadata: MetaData) -> Table:
+    """Hold how far the doors have published, a row a partition of `submissions`. `at` is business time."""
+    return Table(
+        "watermarks",
+        metadata,
+        Column("partition", Integer, nullable=False, autoincrement=False),
+        _instant("at", nullable=False),
+        _instant("updated_at", nullable=False, now=True),
+        PrimaryKeyConstraint("partition", name="watermarks_pkey"),
+    )

@@ -1,0 +1,134 @@
+"""Makes a producer's topics as the table says, and waits for the topics of others."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import (
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
+
+from shared.bus.cluster import REQUEST_TIMEOUT_MS, ClientOptions
+from shared.bus.errors import TopicMismatchError
+from shared.bus.topics import Topic
+
+POLL_SECONDS = 0.5
+BROKERS_FOR_THREE_REPLICAS = 3
+
+log = structlog.get_logger(__name__)
+
+
+async def ensure_topics(
+    bootstrap_servers: str, topics: Collection[Topic], client_options: ClientOptions | None = None
+) -> None:
+    """Make the topics that are missing, then check partitions and clean-up of all; to be repeated at will.
+
+    With three brokers or more, three replicas of which two must have written; else one. Raises TopicMismatchError
+    when a topic is not as the table says: a topic of the wrong shape loses order or history, so nobody may write to
+    it. Raises KafkaError when the broker refuses or is away.
+    """
+    if not topics:
+        return
+    async with _admin(bootstrap_servers, client_options) as admin:
+        existing = {each["topic"] for each in await admin.describe_topics() if each["error_code"] == 0}
+        missing = [topic for topic in topics if topic.name not in existing]
+        if missing:
+            await _create(admin, missing)
+        await _check(admin, topics)
+
+
+async def wait_for_topics(
+    bootstrap_servers: str, names: Collection[str], client_options: ClientOptions | None = None
+) -> None:
+    """Wait until all these topics exist: their producers make them, in their own time."""
+    said: set[str] = set()
+    while True:
+        async with _admin(bootstrap_servers, client_options) as admin:
+            existing = {each["topic"] for each in await admin.describe_topics() if each["error_code"] == 0}
+        missing = set(names) - existing
+        if not missing:
+            return
+        if missing != said:
+            log.info("waiting_for_topics", missing=sorted(missing))
+            said = missing
+        await asyncio.sleep(POLL_SECONDS)
+
+
+@asynccontextmanager
+async def _admin(bootstrap_servers: str, client_options: ClientOptions | None) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=bootstrap_servers, request_timeout_ms=REQUEST_TIMEOUT_MS, **(client_options or {})
+    )
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
+    broker_count = len((await admin.describe_cluster())["brokers"])
+    replicas = BROKERS_FOR_THREE_REPLICAS if broker_count >= BROKERS_FOR_THREE_REPLICAS else 1
+    wanted = [
+        NewTopic(
+            topic.name,
+            num_partitions=topic.partitions,
+            replication_factor=replicas,
+            topic_configs={**topic.configs(), "min.insync.replicas": str(max(1, replicas - 1))},
+        )
+        for topic in topics
+    ]
+    response: Any = await admin.create_topics(wanted)
+    for name, code, *message in response.topic_errors:
+        error = for_code(code)
+        if code != 0 and error is not TopicAlreadyExistsError:  # a replica of ours was quicker
+            raise error(f"cannot make topic {name!r}: {message[0] if message else ''}")
+    await _settled(admin, {topic.name for topic in topics})
+
+
+async def _settled(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+    """Wait until the broker describes the new topics with all their partitions."""
+    while True:
+        found = await admin.describe_topics(sorted(names))
+        if all(
+            each["error_code"] == 0 and all(part["error_code"] == 0 for part in each["partitions"]) for each in found
+        ):
+            return
+        await asyncio.sleep(0.05)
+
+
+async def _check(admin: AIOKafkaAdminClient, topics: Collection[Topic]) -> None:
+    described = {each["topic"]: each for each in await admin.describe_topics([topic.name for topic in topics])}
+    policies = await _cleanup_policies(admin, [topic.name for topic in topics])
+    for topic in topics:
+        found = described[topic.name]
+        if found["error_code"] != 0:
+            raise UnknownTopicOrPartitionError(topic.name)
+        if len(found["partitions"]) != topic.partitions:
+            raise TopicMismatchError(
+                f"topic {topic.name!r} has {len(found['partitions'])} partitions, expected {topic.partitions}: "
+                "delete it or move its messages to a new one; order per unit depends on the number"
+            )
+        if policies[topic.name] != topic.cleanup:
+            raise TopicMismatchError(
+                f"topic {topic.name!r} has cleanup.policy={policies[topic.name]}, expected {topic.cleanup}: "
+                "set it with kafka-configs"
+            )
+
+
+async def _cleanup_policies(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, str]:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name, {"cleanup.policy": ""}) for name in names]
+    policies: dict[str, str] = {}
+    responses: list[Any] = await admin.describe_configs(resources)
+    for response in responses:
+        for code, message, _, name, entries in response.resources:
+            if code != 0:
+                raise for_code(code)(f"cannot read the configuration of topic {name!r}: {message}")
+            policies[name] = next(entry[1] for entry in entries if entry[0] == "cleanup.policy")
+    return policies
