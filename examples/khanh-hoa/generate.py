@@ -278,7 +278,7 @@ class Reporter:
         for delivery in wanted:
             packages.setdefault((delivery.unit, delivery.form, delivery.status, delivery.due_rule), []).append(delivery)
         numbers: dict[str, int] = {}
-        written = []
+        written: list[tuple[str, ...]] = []
         for (unit, *_), deliveries in packages.items():
             numbers[unit] = numbers.get(unit, first - 1) + 1
             for delivery in sorted(deliveries, key=lambda one: MONTHS[one.frequency]):

@@ -98,7 +98,7 @@ class Series:
         self._level_of, self._weights_of = level_of, weights_of
         self._margins_of, self._decimals_of = margins_of, decimals_of
         self._district_share = district_share
-        self.month = cache(self._month)
+        self.month: Callable[[str, str, int, str], dict[Key, int]] = cache(self._month)
 
     def _month(self, unit: str, indicator: str, month: int, vintage: str) -> dict[Key, int]:
         """Return every cell of one month (year × 12 + month - 1), scaled by the indicator's decimals."""
@@ -199,7 +199,7 @@ class Series:
         scale = 10 ** self._decimals_of(unit, indicator)
         level, chance = self._level_of(unit, indicator).level, drawn(unit, indicator, month)
         amounts = [max(1, round(level * scale * chance.uniform(0.4, 1.6))) for _ in range(counts[()])]
-        cells = {(): sum(amounts)}
+        cells: dict[Key, int] = {(): sum(amounts)}
         for margin in filter(None, self._margins_of(unit, indicator)):
             used = 0
             for key in self._keys(unit, indicator, margin):
