@@ -115,7 +115,8 @@ class Series:
                 other, _, part = source.partition("/")
                 dimension, _, code = part.partition("=")
                 total = self.month(unit, other, month, vintage)[((dimension, code),)]
-                total *= 10 ** (self._decimals_of(unit, indicator) - self._decimals_of(unit, other))
+                if self._decimals_of(unit, indicator) != self._decimals_of(unit, other):
+                    raise ValueError(f"{indicator} repeats a part of {other}: give both the same decimals")
                 return self._broken_down(unit, indicator, month, vintage, {(): total})
             case _:
                 return self._broken_down(unit, indicator, month, vintage, {})
@@ -130,7 +131,7 @@ class Series:
     def _noisy(self, unit: str, indicator: str, month: int, vintage: str, *, key: Key = (), factor: float = 1) -> int:
         level = self._level_of(unit, indicator)
         noise = 0.0 if level.behaviour == "fixed" else level.noise
-        value = self._expected(unit, indicator, month) * factor * 10 ** self._decimals_of(unit, indicator)
+        value = self._expected(unit, indicator, month) * factor * float(10 ** self._decimals_of(unit, indicator))
         value *= 1 + drawn(unit, indicator, key, month).uniform(-noise, noise)
         if vintage == "estimate":
             error = min(ESTIMATE_ERROR, noise)
