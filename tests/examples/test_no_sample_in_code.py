@@ -25,7 +25,9 @@ def _whole() -> frozenset[str]:
     """Short codes that give the sample away only as a string of their own."""
     units = {row["code"] for row in rows("units.csv")}
     districts = {row["code"] for row in rows("codes.csv") if row["dimension"] == "GEO"}
-    return frozenset(units | districts | {row["id"] for row in rows("dimensions.csv")})
+    dimensions = {row["id"] for row in rows("dimensions.csv")}
+    telling = {name for name in dimensions if name == "GEO" or not name.isalpha()}  # others are plain words: PORT, TERM
+    return frozenset(units | districts | telling)
 
 
 def _strings(tree: ast.Module) -> Iterator[ast.Constant]:
