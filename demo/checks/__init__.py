@@ -1,0 +1,1 @@
+"""One kind of entry in the books a module; each check yields what does not balance."""

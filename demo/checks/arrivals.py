@@ -1,0 +1,80 @@
+"""What was acknowledged, and what the system says that it received."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from demo.checks.imbalance import Books, Imbalance, compare
+from demo.facts import Answer
+from demo.ledger import Door, Outcome, Sending
+
+ACCEPTED_STATUS = 202
+RECEIPT_DELAY_MAX = timedelta(minutes=10)  # a run never comes nearer than this to a reminder or a deadline afterwards
+
+
+def answers_to(books: Books, sending: Sending, kind: str) -> list[Answer]:
+    """Return the answers of a kind to what went to Kafka: by its id, or by its offset where the id is unreadable."""
+    sent = books.sent.get(sending.item)
+    return [
+        answer
+        for answer in books.facts.answers
+        if answer.unit == sending.unit
+        and answer.kind == kind
+        and (
+            answer.answers_id == sending.ce_id
+            if sending.ce_id is not None
+            else sent is not None and answer.answers_id is None and answer.answers_offset == sent.offset
+        )
+    ]
+
+
+def package_of(books: Books, sending: Sending) -> str | None:
+    """Return the package's id as the door gave it, or None while there was no acknowledgement."""
+    if sending.door is not Door.KAFKA:
+        sent = books.sent.get(sending.item)
+        return sent.package_id if sent is not None else None
+    return next((answer.package_id for answer in answers_to(books, sending, "received")), None)
+
+
+def each_package_is_acknowledged_once(books: Books) -> Iterator[Imbalance]:
+    """Look for a `202` or exactly one `received` answer, which names the versions that the planter reckoned with."""
+    for sending in books.with_outcome(Outcome.RECEIVED):
+        if sending.door is not Door.KAFKA:
+            sent = books.sent.get(sending.item)
+            status = sent.status if sent is not None else None
+            if status != ACCEPTED_STATUS:
+                yield Imbalance("package_not_acknowledged", sending.item, f"HTTP status {status}, expected 202")
+            continue
+        answers = answers_to(books, sending, "received")
+        yield from compare("received_answer", [sending.item], [sending.item] * len(answers))
+        wanted = [(report.delivery, report.version) for report in sending.reports]
+        for answer in answers:
+            seen = [(delivery, version) for delivery, version, _ in answer.reports]
+            if sorted(seen) != sorted(wanted):
+                yield Imbalance("received_answer_wrong", sending.item, f"names {seen}, expected {wanted}")
+
+
+def each_version_is_received_once(books: Books) -> Iterator[Imbalance]:
+    """Look for one event on `submissions` a version, none that nobody sent, with package and time as in the ledger."""
+    sendings = books.with_outcome(Outcome.RECEIVED)
+    wanted = {(report.delivery, report.version): sending for sending in sendings for report in sending.reports}
+    current = [fact for fact in books.facts.received if books.is_current(fact.delivery)]
+    yield from compare("version", wanted, ((fact.delivery, fact.version) for fact in current), _name)
+    for fact in current:
+        sending = wanted.get((fact.delivery, fact.version))
+        if sending is None:
+            continue
+        package = package_of(books, sending)
+        if package is not None and fact.package_id != package:
+            yield Imbalance(
+                "version_of_another_package", _name((fact.delivery, fact.version)), f"{fact.package_id}, not {package}"
+            )
+        if not timedelta(minutes=-1) < fact.received_at - sending.business_at < RECEIPT_DELAY_MAX:
+            yield Imbalance(
+                "received_at_wrong",
+                _name((fact.delivery, fact.version)),
+                f"{fact.received_at.isoformat()}, sent at {sending.business_at.isoformat()}",
+            )
+
+
+def _name(key: tuple[str, int]) -> str:
+    return f"{key[0]} v{key[1]}"

@@ -1,0 +1,146 @@
+"""Starts the stack as a person would, moves its clock, and always stops it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+ADDRESSES_FILE = "addresses.json"
+LOG_FILE = "demo-stack.log"
+UP_SECONDS_MAX = 90.0
+STOP_SECONDS_MAX = 30.0
+COMMAND_SECONDS_MAX = 30.0
+POLL_SECONDS = 0.05
+LOG_TAIL_LINES = 30
+SERVICES = ("catalogue", "ingest", "validate", "notify")
+
+
+class StackError(Exception):
+    """The stack did not start, did not obey or did not stop."""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where everything is, from `addresses.json`, with the tokens of the sample."""
+
+    bootstrap_servers: str
+    mailbox: str
+    services: Mapping[str, str]
+    unit_tokens: Mapping[str, str]
+    role_tokens: Mapping[str, str]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read both files. Raises OSError, KeyError or ValueError when they are not what docs/ says."""
+        addresses = json.loads(path.read_text(encoding="utf-8"))
+        tokens = json.loads(Path(addresses["tokens"]).read_text(encoding="utf-8"))
+        return cls(
+            addresses["bootstrap_servers"],
+            addresses["mailbox"].rstrip("/"),
+            {service: addresses[service].rstrip("/") for service in SERVICES},
+            tokens["units"],
+            tokens["roles"],
+        )
+
+
+class Stack:
+    """The stack in a data folder of its own, which is emptied at the start.
+
+    Used as a context manager: whatever happens inside, the stack is stopped.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        if self.data.exists():
+            shutil.rmtree(self.data)
+        self.data.mkdir(parents=True)
+        with (self.data / LOG_FILE).open("wb") as log:
+            # A group of its own: Ctrl-C at the terminal reaches the demo alone, which then stops the stack in order.
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
+                self._command("up", "--data", str(self.data)), stdout=log, stderr=log, start_new_session=True
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def wait_until_up(self, progress: Callable[[float], None]) -> Addresses:
+        """Wait for `addresses.json`. Raises StackError with the end of the log when it does not come."""
+        path, begun = self.data / ADDRESSES_FILE, time.monotonic()
+        while not path.exists():
+            self.check()
+            waited = time.monotonic() - begun
+            if waited > UP_SECONDS_MAX:
+                raise StackError(f"the stack was not up after {UP_SECONDS_MAX:.0f} s\n{self.log_tail()}")
+            progress(waited)
+            time.sleep(POLL_SECONDS)
+        return Addresses.read(path)
+
+    def check(self) -> None:
+        """Raise StackError when the stack has ended by itself."""
+        if self._process is not None and (code := self._process.poll()) is not None:
+            raise StackError(f"the stack ended by itself with status {code}\n{self.log_tail()}")
+
+    def advance_clock(self, to: datetime) -> None:
+        """Move business time. Returns once the command is given; the services obey a second later."""
+        done = subprocess.run(  # noqa: S603 - our own command
+            self._command("clock", "advance", "--data", str(self.data), "--to", to.isoformat()),
+            capture_output=True,
+            timeout=COMMAND_SECONDS_MAX,
+            check=False,
+        )
+        if done.returncode:
+            raise StackError(f"clock advance failed: {done.stderr.decode(errors='replace').strip()}")
+
+    def stop(self) -> None:
+        """Stop with SIGINT, as Ctrl-C does. Raises StackError, after killing it, when it does not end."""
+        process = self._process
+        if process is None:
+            return
+        self._process = None
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise StackError(f"the stack did not stop within {STOP_SECONDS_MAX:.0f} s and was killed") from None
+
+    def hand_over(self) -> int | None:
+        """Leave the stack running; return its process id."""
+        process, self._process = self._process, None
+        return process.pid if process is not None else None
+
+    def log_tail(self) -> str:
+        """Return the last lines that the stack printed."""
+        path = self.data / LOG_FILE
+        if not path.exists():
+            return ""
+        return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:])
+
+    @staticmethod
+    def _command(*arguments: str) -> list[str]:
+        return [sys.executable, "-m", "services.cli", *arguments]
+
+
+def business_time(address: str, client: httpx.Client) -> datetime:
+    """Return the business time that a service goes by."""
+    response = client.get(f"{address}/health/ready")
+    return datetime.fromisoformat(response.json()["business_time"])

@@ -1,0 +1,148 @@
+"""Reads the outside of the bus in a thread, with a client that is a stranger to the project."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from threading import Event, Lock, Thread
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from demo.records import (
+    DEADLINES,
+    FIGURES,
+    NOTIFICATIONS,
+    RESULTS,
+    SUBMISSIONS,
+    WATERMARK,
+    Fact,
+    Record,
+    fact_of,
+)
+
+SERVICES = ("catalogue", "ingest", "validate", "notify")
+TYPE_PREFIX = "vn.lienthong."
+METADATA_TIMEOUT_SECONDS = 10.0
+POLL_SECONDS = 0.1
+
+
+class TopicReader:
+    """Reads topics from their beginning, and keeps what the books need.
+
+    An event that comes twice under one id is kept once. `failure` holds what ended the thread, if anything did.
+    """
+
+    def __init__(self, bootstrap_servers: str, agencies: Iterable[str]) -> None:
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": "demo",  # required by the client; nothing is committed
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 50,
+            }
+        )
+        self._topics = [
+            *(SUBMISSIONS, RESULTS, DEADLINES, NOTIFICATIONS, FIGURES),
+            *(f"dlq.{service}" for service in SERVICES),
+            *(f"agency.{unit}.answers" for unit in agencies),
+        ]
+        self._lock = Lock()
+        self._facts: dict[tuple[str, str], Fact] = {}
+        self._figures: dict[str, int] = {}
+        self._watermarks: dict[int, datetime] = {}
+        self._partition_count = 0
+        self._stopping = Event()
+        self.failure: Exception | None = None
+        self._thread = Thread(target=self._run, name="topics", daemon=True)
+
+    def missing_topics(self) -> list[str]:
+        """Return the topics that do not exist yet."""
+        known = self._consumer.list_topics(timeout=METADATA_TIMEOUT_SECONDS).topics
+        return [topic for topic in self._topics if topic not in known]
+
+    def start(self) -> None:
+        """Assign every partition of the topics, from the beginning, and begin to read."""
+        known = self._consumer.list_topics(timeout=METADATA_TIMEOUT_SECONDS).topics
+        self._partition_count = len(known[SUBMISSIONS].partitions)
+        self._consumer.assign(
+            [
+                TopicPartition(topic, partition, OFFSET_BEGINNING)
+                for topic in self._topics
+                for partition in known[topic].partitions
+            ]
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and leave the broker."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._consumer.close()
+
+    def facts(self) -> list[Fact]:
+        """Return what was read so far, in the order of arrival."""
+        with self._lock:
+            return list(self._facts.values())
+
+    def figures(self) -> dict[str, int]:
+        """Return the version of the accepted figures by delivery."""
+        with self._lock:
+            return dict(self._figures)
+
+    def watermark(self) -> datetime | None:
+        """Return the least watermark of all partitions of `submissions`, None while one has none."""
+        with self._lock:
+            complete = len(self._watermarks) == self._partition_count
+            return min(self._watermarks.values()) if complete else None
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                for message in self._consumer.consume(500, POLL_SECONDS):
+                    self._take(message)
+        except (KafkaException, ValueError, KeyError, TypeError) as error:
+            self.failure = error  # the planter looks here while it waits, and says so
+
+    def _take(self, message: Message) -> None:
+        error = message.error()
+        if error is not None:
+            if error.code() == KafkaError._PARTITION_EOF or error.retriable():  # noqa: SLF001 - the client's own name
+                return
+            raise KafkaException(error)
+        topic = str(message.topic())
+        if topic == FIGURES:
+            self._take_figures(_text(message.key()), message.value())
+            return
+        record = _record(topic, message)
+        with self._lock:
+            if record.kind == WATERMARK:
+                self._watermarks[record.partition] = datetime.fromisoformat(record.body["at"])
+                return
+            fact = fact_of(record)
+            if fact is not None:
+                self._facts.setdefault((record.source, record.id), fact)
+
+    def _take_figures(self, delivery: str, value: bytes | str | None) -> None:
+        with self._lock:
+            if value is None:
+                self._figures.pop(delivery, None)
+            else:
+                self._figures[delivery] = json.loads(value)["version"]
+
+
+def _record(topic: str, message: Message) -> Record:
+    headers: dict[str, Any] = dict(message.headers() or [])
+    return Record(
+        topic,
+        int(message.partition() or 0),
+        _text(headers["ce_type"]).removeprefix(TYPE_PREFIX),
+        _text(headers["ce_source"]),
+        _text(headers["ce_id"]),
+        json.loads(message.value() or b"null"),
+        datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC),
+    )
+
+
+def _text(raw: bytes | str | None) -> str:
+    return raw.decode() if isinstance(raw, bytes) else raw or ""
