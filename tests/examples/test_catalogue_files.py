@@ -113,7 +113,7 @@ def test_a_delegates_forms_are_forms_of_the_unit() -> None:
 def test_the_calendar_is_live_in_june_2024_alone_and_reaches_back_a_year() -> None:
     calendar = CalendarV1.model_validate_json((FOLDER / "calendar.json").read_bytes())
     assert (calendar.history_from, calendar.live_from, calendar.live_until) == ("2023-06", "2024-06", "2024-06")
-    assert [(step.days_before, step.at.isoformat()) for step in calendar.reminders] == [(3, "08:00:00")]
+    assert [(step.days_before, step.at.isoformat()) for step in calendar.reminders] == [(2, "08:00:00")]
 
 
 def test_swapped_days_make_saturdays_work_and_weekdays_rest() -> None:
