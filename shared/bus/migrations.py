@@ -1,11 +1,13 @@
 """The kit's tables in migrations. Each function is frozen once released: a change of a table is a new version here."""
 
+from types import ModuleType
+
 import sqlalchemy as sa
 from alembic.operations import Operations
 from sqlalchemy.dialects.postgresql import JSONB
 
 
-def create_bus_tables_v1(op: Operations, schema: str) -> None:
+def create_bus_tables_v1(op: Operations | ModuleType, schema: str) -> None:
     """Create inbox, outbox, dead_letters and watermarks in a service's schema; call it in its first migration."""
 
     def instant(name: str, *, nullable: bool = True, now: bool = False) -> sa.Column[object]:
@@ -83,7 +85,7 @@ def create_bus_tables_v1(op: Operations, schema: str) -> None:
     )
 
 
-def drop_bus_tables_v1(op: Operations, schema: str) -> None:
+def drop_bus_tables_v1(op: Operations | ModuleType, schema: str) -> None:
     """Undo `create_bus_tables_v1`."""
     for table in ("watermarks", "dead_letters", "outbox", "inbox"):
         op.drop_table(table, schema=schema)

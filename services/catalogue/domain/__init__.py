@@ -1,0 +1,1 @@
+"""What the catalogue knows and decides, without I/O."""

@@ -1,0 +1,1 @@
+"""The catalogue's tables; the only SQL, never commits."""

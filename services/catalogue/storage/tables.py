@@ -1,0 +1,164 @@
+"""The tables of the schema `catalogue`. Instants are business time, but for tokens and `recorded_at`."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from shared.bus.tables import bus_tables
+from shared.database import schema_metadata
+
+SERVICE = "catalogue"
+
+metadata = schema_metadata(SERVICE)
+bus = bus_tables(metadata)
+
+
+def _instant(name: str, *, nullable: bool = True, now: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=func.now() if now else None)
+
+
+entities = Table(
+    "entities",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("body", JSONB, nullable=False),
+    Column("release", Integer, nullable=False),
+    Column("retired_release", Integer),
+    PrimaryKeyConstraint("kind", "key"),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("release", Integer, nullable=False, autoincrement=False),
+    _instant("published_at", nullable=False),
+    Column("entity_count", Integer, nullable=False),
+    Column("note", Text, nullable=False),
+    _instant("recorded_at", nullable=False, now=True),
+    PrimaryKeyConstraint("release"),
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("body", JSONB, nullable=False),
+    PrimaryKeyConstraint("id"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("digest", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("subject", Text, nullable=False),
+    _instant("expires_at"),
+    _instant("issued_at", nullable=False, now=True),
+    _instant("revoked_at"),
+    PrimaryKeyConstraint("digest"),
+)
+
+publications = Table(
+    "publications",
+    metadata,
+    Column("cluster_id", Text, nullable=False),
+    _instant("recorded_at", nullable=False, now=True),
+    PrimaryKeyConstraint("cluster_id"),
+)
+
+_DELIVERY = ("unit", "form", "period", "status")
+
+
+def _delivery_columns() -> tuple[Column[str], ...]:
+    return tuple(Column(name, Text, nullable=False) for name in _DELIVERY)
+
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    *_delivery_columns(),
+    Column("slot", SmallInteger, nullable=False),
+    Column("last_month", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("deadline_version", Integer, nullable=False, server_default=text("1")),
+    Column("due_rule", Text, nullable=False),
+    Column("shift", Text, nullable=False),
+    Column("open_days_before", Integer, nullable=False),
+    _instant("opens_at", nullable=False),
+    _instant("due_at"),
+    Column("extended", Boolean, nullable=False, server_default=text("false")),
+    Column("release", Integer, nullable=False),
+    _instant("opened_at"),
+    _instant("passed_at"),
+    Column("met_version", Integer),
+    _instant("met_received_at"),
+    Column("closed_reason", Text),
+    PrimaryKeyConstraint(*_DELIVERY),
+)
+Index("deliveries_to_open", deliveries.c.opens_at, postgresql_where=text("state = 'planned'"))
+Index(
+    "deliveries_to_pass",
+    deliveries.c.slot,
+    deliveries.c.due_at,
+    postgresql_where=text("passed_at IS NULL AND due_at IS NOT NULL AND met_version IS NULL AND closed_reason IS NULL"),
+)
+Index("deliveries_due", deliveries.c.due_at)
+
+versions = Table(
+    "versions",
+    metadata,
+    *_delivery_columns(),
+    Column("version", Integer, nullable=False, autoincrement=False),
+    _instant("received_at", nullable=False),
+    Column("received", Boolean, nullable=False),
+    Column("judgement", Integer, nullable=False),
+    Column("verdict", Text),
+    Column("acceptable", Boolean, nullable=False),
+    PrimaryKeyConstraint(*_DELIVERY, "version"),
+)
+
+deadline_events = Table(
+    "deadline_events",
+    metadata,
+    *_delivery_columns(),
+    Column("deadline_version", Integer, nullable=False, autoincrement=False),
+    Column("type", Text, nullable=False),
+    _instant("time", nullable=False),
+    PrimaryKeyConstraint(*_DELIVERY, "deadline_version", "type"),
+)
+
+extensions = Table(
+    "extensions",
+    metadata,
+    *_delivery_columns(),
+    Column("deadline_version", Integer, nullable=False, autoincrement=False),
+    _instant("due_at", nullable=False),
+    _instant("before"),
+    Column("reason", Text, nullable=False),
+    Column("document_number", Text),
+    Column("granted_by", Text, nullable=False),
+    _instant("granted_at", nullable=False),
+    PrimaryKeyConstraint(*_DELIVERY, "deadline_version"),
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("id", SmallInteger, nullable=False, autoincrement=False),
+    Column("release", Integer, nullable=False),
+    Column("day", Date, nullable=False),
+    PrimaryKeyConstraint("id"),
+)
