@@ -66,7 +66,8 @@ def raises_again(handler: ast.ExceptHandler) -> bool:
 
 
 def test_no_broad_except_outside_the_quarantine_boundary() -> None:
-    allowed = {"shared/bus/consumer.py", "shared/bus/table.py"}
+    # Each says why: a message, a record or a slot that fails must not stop the others.
+    allowed = {"shared/bus/consumer.py", "shared/bus/relay.py", "shared/bus/table.py"}
     broad = []
     for path in python_files(*CODE):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
