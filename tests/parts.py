@@ -38,7 +38,7 @@ class ExternalBroker:
 
 
 async def until(condition: Callable[[], T | Awaitable[T]], seconds: float = 10.0, every: float = 0.02) -> T:
-    """Wait until the condition, plain or async, returns something true, and return that; TimeoutError after `seconds`."""
+    """Wait until the condition, plain or async, returns something true, and return it; TimeoutError after that."""
     deadline = time.monotonic() + seconds
     while True:
         result = condition()
@@ -75,7 +75,7 @@ class Databases:
             self._templates[name] = urlsplit(url).path[1:]
         template = self._templates[name]
         # A template must have no connections; `prepare` may have left a pool that is only closing.
-        await self._execute(f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{template}'")
+        await self._execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", template)
         return await self.fresh(template)
 
     async def drop(self, url: str) -> None:
@@ -92,10 +92,10 @@ class Databases:
     def _url(self, name: str) -> str:
         return urlunsplit(urlsplit(self._server_url)._replace(path=f"/{name}"))
 
-    async def _execute(self, statement: str) -> None:
+    async def _execute(self, statement: str, *values: str) -> None:
         connection = await asyncpg.connect(self._server_url.replace("+asyncpg", "", 1))
         try:
-            await connection.execute(statement)
+            await connection.execute(statement, *values)
         finally:
             await connection.close()
 

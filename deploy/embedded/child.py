@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import time
@@ -19,17 +20,21 @@ from deploy.embedded.files import write_atomically
 POLL_SECONDS = 0.05  # how soon an ended child is noticed
 SAME_START_SECONDS = 0.05  # two readings of one process's start may differ in the last digits
 LOG_BYTES_MAX = 20_000_000  # at a start a longer log is put aside, once
+MARK = "LIENTHONG_CHILD"  # variable in a child's environment
 KILL_SECONDS = 10.0  # how long the system may take to end a killed process (disk waits)
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run: arguments, folder, environment, log file, and on whose account (None: our own)."""
+    """What to run: arguments, folder, environment, log file, and on whose account (None: our own).
+
+    `environment` is added to ours; None takes a variable away.
+    """
 
     arguments: Sequence[str]
     log: Path
     cwd: Path | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str | None] = field(default_factory=dict)
     user: str | None = None
     stop_signal: signal.Signals = signal.SIGTERM
 
@@ -76,21 +81,72 @@ class Record:
         return process if same else None
 
 
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Written before a process starts: a supervisor killed right after the start has not written its number yet.
+
+    The process carries `mark` in its environment.
+    """
+
+    mark: str
+
+    @classmethod
+    def read(cls, path: Path) -> "Intent | None":
+        """Read an intent file; None when there is none, or a whole record is there."""
+        try:
+            return cls(str(json.loads(path.read_text(encoding="utf-8"))["mark"]))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, path: Path) -> None:
+        """Write the intent in the place of the record to come."""
+        write_atomically(path, json.dumps({"mark": self.mark}) + "\n")
+
+    def find(self) -> psutil.Process | None:
+        """Return the process that carries the mark and leads its group; its own children carry it, too."""
+        process: psutil.Process
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(MARK) == self.mark and os.getpgid(process.pid) == process.pid:
+                    return process
+            except (psutil.Error, OSError):  # gone meanwhile, or somebody else's
+                continue
+        return None
+
+
 def kill_group(pid: int) -> None:
     """Kill the process group that `pid` leads; nothing happens when it is gone."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 
 
+def wait_until_gone(processes: Sequence[psutil.Process]) -> None:
+    """Wait until killed processes are gone; raises TimeoutError after 10 s.
+
+    Not psutil's own wait, which would take a child's exit code away from whoever started it.
+    """
+    deadline = time.monotonic() + KILL_SECONDS
+    while any(is_there(process) for process in processes):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"still there after a kill: {processes}")
+        time.sleep(POLL_SECONDS)
+
+
+def is_there(process: psutil.Process) -> bool:
+    """Tell whether a process runs; a dead one that nobody has collected does not count."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 def end_recorded(path: Path) -> bool:
     """Kill the process of a record file, and its group, if it still runs; return whether it did."""
-    record = Record.read(path)
-    process = record.find() if record is not None else None
+    known = Record.read(path) or Intent.read(path)
+    process = known.find() if known is not None else None
     if process is not None:
         kill_group(process.pid)
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-            process.wait(KILL_SECONDS)
+        wait_until_gone([process])
     path.unlink(missing_ok=True)
     return process is not None
 
@@ -125,13 +181,17 @@ class Child:
         end_recorded(self._record)
         command = self.command
         command.log.parent.mkdir(parents=True, exist_ok=True)
+        self._record.parent.mkdir(parents=True, exist_ok=True)
         if command.log.exists() and command.log.stat().st_size > LOG_BYTES_MAX:
             command.log.replace(command.log.with_suffix(".log.1"))
+        intent = Intent(secrets.token_hex(16))
+        intent.write(self._record)
+        environment = {**os.environ, **command.environment, MARK: intent.mark}
         with command.log.open("ab") as log:
             self._process = subprocess.Popen(
                 list(command.arguments),
                 cwd=command.cwd,
-                env={**os.environ, **command.environment},
+                env={name: value for name, value in environment.items() if value is not None},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -144,7 +204,7 @@ class Child:
 
     async def ended(self) -> int:
         """Wait until the process ends and return its exit code."""
-        while (code := self.exit_code) is None:
+        while (code := self.exit_code) is None:  # noqa: ASYNC110 - a process sets no event
             await asyncio.sleep(POLL_SECONDS)
         return code
 
@@ -155,7 +215,7 @@ class Child:
         if self.alive:
             self._process.send_signal(self.command.stop_signal)
             deadline = time.monotonic() + grace_seconds
-            while self.alive and time.monotonic() < deadline:
+            while self.alive and time.monotonic() < deadline:  # noqa: ASYNC110 - a process sets no event
                 await asyncio.sleep(POLL_SECONDS)
         await self.kill()
 

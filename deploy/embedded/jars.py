@@ -1,4 +1,4 @@
-"""Fetch the broker's jars by the coordinates of `deploy/kafka/kafka-jars.lock`, and accept only the sums written there."""
+"""Fetch the broker's jars by the coordinates of `deploy/kafka/kafka-jars.lock`, and accept only the sums in it."""
 
 import hashlib
 import logging
@@ -51,7 +51,7 @@ def read_lock(lock: Path = LOCK) -> list[Jar]:
         parts = coordinates.split(":")
         if len(parts) != 3 or len(checksum) != 64:
             raise EmbeddedError(vi=f"{lock}: dòng {number} không đọc được.", en=f"{lock}: line {number} is unreadable.")
-        jars.append(Jar(*parts, sha256=checksum))
+        jars.append(Jar(group=parts[0], artifact=parts[1], version=parts[2], sha256=checksum))
     return jars
 
 

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -181,7 +182,7 @@ class EmbeddedKafka:
             await admin.describe_cluster()
             # The first request for a coordinator makes its topic; each partition answers once it has been loaded.
             # One group a request: aiokafka 0.14 misreads the second group of an answer.
-            answers = [(await admin.describe_consumer_groups([group]))[0] for group in PROBE_GROUPS]
+            answers: list[Any] = [(await admin.describe_consumer_groups([group]))[0] for group in PROBE_GROUPS]
         except (KafkaError, OSError, TimeoutError):
             return False
         finally:

@@ -21,10 +21,11 @@ PAGE = """<!doctype html><html lang="vi"><meta charset="utf-8"><title>{title}</t
 <meta name="viewport" content="width=device-width"><style>
 body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #1c2733 }}
 h1 {{ font-size: 1.3rem }} small, .en {{ color: #66727f; font-weight: normal }} a {{ color: #0b5cad }}
-table {{ border-collapse: collapse; width: 100% }} th, td {{ text-align: left; padding: .45rem .6rem; vertical-align: top }}
+table {{ border-collapse: collapse; width: 100% }} th, td {{ text-align: left; padding: .45rem .6rem }}
 th {{ border-bottom: 2px solid #c9d3dc; white-space: nowrap }} td {{ border-bottom: 1px solid #e6ebf0 }}
 td.when {{ white-space: nowrap; font-variant-numeric: tabular-nums }} tr:hover td {{ background: #f5f8fb }}
-input {{ font: inherit; padding: .3rem .5rem; width: 20rem }} pre {{ white-space: pre-wrap; background: #f5f8fb; padding: 1rem }}
+input {{ font: inherit; padding: .3rem .5rem; width: 20rem }}
+pre {{ white-space: pre-wrap; background: #f5f8fb; padding: 1rem }}
 iframe {{ border: 1px solid #c9d3dc; width: 100%; height: 36rem }} td.header {{ overflow-wrap: anywhere }}
 </style><body>{body}</body></html>"""
 
@@ -52,7 +53,7 @@ class MailboxPages:
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
 
-    def list_all(self, request: Request) -> Response:
+    def list_all(self, request: Request) -> Response:  # noqa: ARG002 - starlette's form
         """List all mails, first come first, without their parts."""
         return JSONResponse([_summary(mail) for mail in self._mailbox.mails()])
 

@@ -7,7 +7,6 @@ the last process that asked for it exits, and imports with side effects: a super
 import asyncio
 import contextlib
 import importlib.util
-import os
 import secrets
 import shutil
 import signal
@@ -21,7 +20,7 @@ import asyncpg
 import psutil
 
 from deploy.embedded.account import as_user, database_account, give, let_read
-from deploy.embedded.child import Child, Command, Record, end_recorded
+from deploy.embedded.child import Child, Command, end_recorded, wait_until_gone
 from deploy.embedded.errors import EmbeddedError, ended_early, not_ready
 from deploy.embedded.files import PRIVATE, tail, write_atomically
 from deploy.embedded.ports import HOST, PortBook
@@ -31,7 +30,6 @@ SUPERUSER = "postgres"
 START_SECONDS_MAX = 60.0  # recovery after a crash is part of it
 STOP_SECONDS_MAX = 20.0
 INITDB_SECONDS_MAX = 120.0
-BACKENDS_SECONDS_MAX = 10.0  # how long the server processes of a killed postmaster may take to go
 POLL_SECONDS = 0.05
 TRANSIENT = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError)
 
@@ -203,7 +201,7 @@ class EmbeddedPostgres:
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(left, timeout=BACKENDS_SECONDS_MAX)
+        wait_until_gone(left)
 
     def _is_ours(self, process: psutil.Process) -> bool:
         try:

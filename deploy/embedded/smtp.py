@@ -1,6 +1,7 @@
-"""A mail server that receives everything and keeps it: `python -m deploy.embedded.smtp --folder … --port … --http-port …`.
+"""A mail server that receives everything and keeps it.
 
-A mail is on disk before its sender reads 250, so a kill at any moment loses nothing that was taken.
+`python -m deploy.embedded.smtp --folder … --port … --http-port …`. A mail is on disk before its sender reads 250, so a
+kill at any moment loses nothing that was taken.
 """
 
 import argparse
@@ -26,7 +27,7 @@ class Keeper:
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: ARG002, N802 - aiosmtpd's
         """Answer 250 once the mail is on disk, 451 when it cannot be written."""
         content = envelope.original_content or b""
         try:

@@ -61,7 +61,7 @@ class EmbeddedSmtp:
 
     async def start(self) -> None:
         """Start the server and return once both doors are open; raises EmbeddedError when they do not open in 30 s."""
-        await asyncio.to_thread(self._child.start)
+        self._child.start()
         try:
             await self._wait_until_ready()
         except BaseException:  # also a cancelled start leaves no process behind
