@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, overload
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -37,7 +37,11 @@ class ExternalBroker:
         self.bootstrap_servers = bootstrap_servers
 
 
-async def until(condition: Callable[[], T | Awaitable[T]], seconds: float = 10.0, every: float = 0.02) -> T:
+@overload
+async def until(condition: Callable[[], Awaitable[T | None]], seconds: float = ..., every: float = ...) -> T: ...
+@overload
+async def until(condition: Callable[[], T | None], seconds: float = ..., every: float = ...) -> T: ...
+async def until(condition: Callable[[], Any], seconds: float = 10.0, every: float = 0.02) -> Any:
     """Wait until the condition, plain or async, returns something true, and return it; TimeoutError after that."""
     deadline = time.monotonic() + seconds
     while True:

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.embedded.child import MARK, Child, Command, Intent, Record, end_recorded
+from deploy.embedded.child import MARK, Child, Command, Intent, Record, end_recorded, is_there
 from deploy.embedded.ports import HIGHEST, LOWEST, PortBook, free_port, is_free
 from tests.parts import until
 
@@ -21,9 +21,11 @@ STUBBORN = [
 FAMILY = [
     sys.executable,
     "-c",
-    "import subprocess, sys, time; "
-    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
-    "print(child.pid, flush=True); time.sleep(600)",
+    """if True:
+    import subprocess, sys, time
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    print(child.pid, flush=True)
+    time.sleep(600)""",
 ]
 
 
@@ -34,7 +36,7 @@ def a_child(folder: Path, arguments: list[str] = SLEEP, environment: dict[str, s
 
 async def printed(folder: Path) -> str:
     log = folder / "child.log"
-    return await until(lambda: log.exists() and log.read_text().strip()) or ""
+    return await until(lambda: log.read_text().strip() if log.exists() else "")
 
 
 async def test_a_child_that_ignores_the_request_to_end_is_killed(tmp_path: Path) -> None:
@@ -51,7 +53,7 @@ async def test_grandchildren_end_with_the_child(tmp_path: Path) -> None:
     child.start()
     grandchild = psutil.Process(int(await printed(tmp_path)))
     await child.kill()
-    await until(lambda: not grandchild.is_running())
+    await until(lambda: not is_there(grandchild))
 
 
 async def test_a_recorded_child_is_ended_by_somebody_who_reads_the_record(tmp_path: Path) -> None:
@@ -62,7 +64,7 @@ async def test_a_recorded_child_is_ended_by_somebody_who_reads_the_record(tmp_pa
     assert not end_recorded(tmp_path / "child.pid")
 
 
-async def test_a_supervisor_killed_before_it_wrote_the_number_leaves_enough_to_find_the_child(tmp_path: Path) -> None:
+def test_a_supervisor_killed_before_it_wrote_the_number_leaves_enough_to_find_the_child(tmp_path: Path) -> None:
     record = tmp_path / "child.pid"
     Intent("a-mark-of-this-test").write(record)
     process = subprocess.Popen(SLEEP, env={**os.environ, MARK: "a-mark-of-this-test"}, start_new_session=True)

@@ -56,7 +56,7 @@ def test_jars_are_fetched_once_and_then_come_from_the_cache(tmp_path: Path) -> N
 
 def test_a_jar_with_a_wrong_sum_is_refused_and_leaves_nothing_behind(tmp_path: Path) -> None:
     repository = Repository({**CONTENT, "b": b"not what was locked"})
-    with pytest.raises(EmbeddedError, match="org.example:b:1.0 does not have the SHA-256") as caught:
+    with pytest.raises(EmbeddedError, match=r"org\.example:b:1\.0 does not have the SHA-256") as caught:
         fetch_jars(a_lock(tmp_path), tmp_path / "cache", repository.download, quiet)
     assert "không khớp" in caught.value.vi
     assert not [path for path in (tmp_path / "cache" / "kafka-jars").iterdir() if path.name.startswith(("b-", "."))]

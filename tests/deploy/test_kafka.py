@@ -87,7 +87,7 @@ async def test_a_process_that_only_has_the_recorded_number_is_left_alone(own_fol
 
 async def test_a_broker_that_cannot_start_says_why_and_leaves_no_process(own_folder: Path) -> None:
     broker = EmbeddedKafka(own_folder / "kafka", properties={"num.io.threads": "none"})
-    with pytest.raises(EmbeddedError, match="num.io.threads"):
+    with pytest.raises(EmbeddedError, match=r"num\.io\.threads"):
         await broker.start()
     assert not broker.alive
 

@@ -7,12 +7,14 @@ from pathlib import Path
 import asyncpg
 import psutil
 
+from deploy.embedded.child import is_there
 from deploy.embedded.postgres import EmbeddedPostgres
 from tests.parts import until
 
 
 async def connect(server: EmbeddedPostgres) -> asyncpg.Connection:
-    return await asyncpg.connect(server.url.replace("+asyncpg", ""))
+    connection: asyncpg.Connection = await asyncpg.connect(server.url.replace("+asyncpg", ""))
+    return connection
 
 
 async def keep(server: EmbeddedPostgres, value: int) -> None:
@@ -74,7 +76,7 @@ async def test_a_kill_leaves_no_server_process(own_postgres: EmbeddedPostgres) -
     await own_postgres.kill()
     connection.terminate()
     # Killed ones may take a moment to be gone from the table of processes.
-    await until(lambda: not any(process.is_running() for process in family))
+    await until(lambda: not any(is_there(process) for process in family))
 
 
 async def test_only_who_knows_the_password_comes_in(own_postgres: EmbeddedPostgres) -> None:

@@ -1,10 +1,10 @@
 """The mail server: a mail is on disk before its sender reads 250."""
 
+import asyncio
 import errno
 import os
 import signal
 import smtplib
-from asyncio import to_thread
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -30,6 +30,10 @@ def an_envelope(content: bytes) -> Envelope:
     return envelope
 
 
+def a_session() -> tuple[SMTP, Session]:
+    return SMTP(None), Session(asyncio.get_running_loop())
+
+
 async def test_a_mail_that_was_taken_survives_a_kill_at_the_next_moment(own_folder: Path) -> None:
     server = EmbeddedSmtp(own_folder / "smtp")
     await server.start()
@@ -43,7 +47,7 @@ async def test_a_mail_that_was_taken_survives_a_kill_at_the_next_moment(own_fold
                     os.kill(server.pid, signal.SIGKILL)
                     client.close()
 
-            await to_thread(send_then_kill, str(number))
+            await asyncio.to_thread(send_then_kill, str(number))
             await server.ended()
             await server.start()
         assert [mail.subject for mail in server.mailbox.mails()] == ["0", "1", "2", "3", "4"]
@@ -55,7 +59,7 @@ async def test_a_mail_that_was_taken_survives_a_kill_at_the_next_moment(own_fold
 
 async def test_the_file_is_there_when_the_answer_is_given(tmp_path: Path) -> None:
     mailbox = Mailbox(tmp_path)
-    answer = await Keeper(mailbox).handle_DATA(SMTP(None), Session(None), an_envelope(bytes(a_mail("x"))))
+    answer = await Keeper(mailbox).handle_DATA(*a_session(), an_envelope(bytes(a_mail("x"))))
     assert answer.startswith("250 ")
     assert [mail.subject for mail in mailbox.mails()] == ["x"]
 
@@ -65,7 +69,7 @@ async def test_a_full_disk_is_answered_with_451_and_not_with_250(tmp_path: Path)
         def add(self, content: bytes, sender: str, recipients: object) -> str:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    answer = await Keeper(Full(tmp_path)).handle_DATA(SMTP(None), Session(None), an_envelope(b"x"))
+    answer = await Keeper(Full(tmp_path)).handle_DATA(*a_session(), an_envelope(b"x"))
     assert answer.startswith("451 ")
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from deploy.embedded.child import is_there
 from deploy.embedded.errors import EmbeddedError
-from deploy.embedded.stack import SERVICES, Stack, Wiring
+from deploy.embedded.stack import SERVICES, Part, Stack, Wiring
 from shared.clock import ClockFile
 from tests.parts import Broker, MailServer, until
 
@@ -43,21 +45,19 @@ def diary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[
     return lambda: path.read_text().splitlines() if path.exists() else []
 
 
+@pytest.fixture
+def servers(kafka: Broker, database_url: str, smtp: MailServer) -> dict[str, str]:
+    """Servers that run already; the supervisor takes them as somebody else's."""
+    return {"bootstrap_servers": kafka.bootstrap_servers, "database_url": database_url, "smtp_url": smtp.url}
+
+
 @pytest_asyncio.fixture
-async def a_stack(
-    own_folder: Path, sample: Path, diary: object, database_url: str, kafka: Broker, smtp: MailServer
-) -> AsyncIterator[MakeStack]:
-    """Makes stacks in one folder on servers that run already; the supervisor takes them as somebody else's."""
+async def a_stack(own_folder: Path, sample: Path, diary: object, servers: dict[str, str]) -> AsyncIterator[MakeStack]:
+    """Makes stacks in one folder."""
     made = []
 
     def make(**options: Any) -> Stack:
-        given = {
-            "bootstrap_servers": kafka.bootstrap_servers,
-            "database_url": database_url,
-            "smtp_url": smtp.url,
-            "sample": sample,
-            "wiring": FAKE,
-        }
+        given = {**servers, "sample": sample, "wiring": FAKE}
         stack = Stack(own_folder / "data", **{**given, **options})
         made.append(stack)
         return stack
@@ -85,21 +85,9 @@ async def test_a_new_folder_is_set_up_in_order_and_its_addresses_written_last(
 ) -> None:
     async with a_stack() as stack:
         written = json.loads(stack.addresses_file.read_text())
-        assert sorted(written) == sorted(
-            [
-                "bootstrap_servers",
-                "database_url",
-                "ingest",
-                "validate",
-                "notify",
-                "catalogue",
-                "mailbox",
-                "smtp",
-                "tokens",
-            ]
-        )
+        assert sorted(written) == sorted([*SERVICES, "bootstrap_servers", "database_url", "mailbox", "smtp", "tokens"])
         assert stack.addresses_file.stat().st_mode & 0o777 == 0o600
-        assert Path(written["tokens"]).exists()
+        assert written["tokens"] == str(stack.data / "tokens.json")
         for name in SERVICES:
             assert await pid_behind(written[name]) == stack.part(name).pid
         steps = [line for line in diary() if not line.startswith("serve")]
@@ -206,23 +194,33 @@ async def test_a_folder_keeps_its_kind_of_clock(a_stack: MakeStack) -> None:
         await a_stack(clock="real").start()
 
 
-def run_in_a_process(
-    stack: Stack, database_url: str, kafka: Broker, smtp: MailServer, sample: Path
-) -> subprocess.Popen[bytes]:
+PROGRAM = """
+import asyncio, json, sys
+from pathlib import Path
+from rich.console import Console
+from deploy.embedded.report import ConsoleReport
+from deploy.embedded.stack import Stack, Wiring
+from deploy.embedded.supervisor import supervise
+data, sample, servers = sys.argv[1:]
+report = ConsoleReport(Console())
+wiring = Wiring(lienthong=(sys.executable, "-m", "tests.deploy.fake_lienthong"))
+stack = Stack(Path(data), sample=Path(sample), wiring=wiring, report=report, **json.loads(servers))
+asyncio.run(supervise(stack, report))
+"""
+
+
+def run_in_a_process(stack: Stack, sample: Path, servers: dict[str, str]) -> subprocess.Popen[bytes]:
     """Run the same stack from another process, as `lienthong up` does."""
-    program = (
-        "import asyncio, sys; from pathlib import Path; from rich.console import Console\n"
-        "from deploy.embedded.report import ConsoleReport; from deploy.embedded.stack import Stack, Wiring\n"
-        "from deploy.embedded.supervisor import supervise\n"
-        "data, broker, database, smtp, sample = sys.argv[1:]\n"
-        "report = ConsoleReport(Console())\n"
-        "wiring = Wiring(lienthong=(sys.executable, '-m', 'tests.deploy.fake_lienthong'))\n"
-        "stack = Stack(Path(data), bootstrap_servers=broker, database_url=database, smtp_url=smtp,\n"
-        "              sample=Path(sample), wiring=wiring, report=report)\n"
-        "asyncio.run(supervise(stack, report))\n"
-    )
-    arguments = [str(stack.data), kafka.bootstrap_servers, database_url, smtp.url, str(sample)]
-    return subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE)
+    arguments = [str(stack.data), str(sample), json.dumps(servers)]
+    return subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments], stdout=subprocess.PIPE)
+
+
+def started_anew(part: Part, killed: int) -> bool:
+    return part.pid not in (None, killed)
+
+
+def records_left(stack: Stack) -> list[Path]:
+    return list(stack.data.glob("*/*.pid"))
 
 
 def children_of(stack: Stack) -> list[psutil.Process]:
@@ -231,10 +229,10 @@ def children_of(stack: Stack) -> list[psutil.Process]:
 
 
 async def test_a_killed_supervisor_leaves_orphans_that_the_next_start_ends(
-    a_stack: MakeStack, database_url: str, kafka: Broker, smtp: MailServer, sample: Path
+    a_stack: MakeStack, sample: Path, servers: dict[str, str]
 ) -> None:
     stack = a_stack()
-    supervisor = run_in_a_process(stack, database_url, kafka, smtp, sample)
+    supervisor = run_in_a_process(stack, sample, servers)
     try:
         await until(stack.addresses_file.exists, seconds=30)
     finally:
@@ -242,9 +240,9 @@ async def test_a_killed_supervisor_leaves_orphans_that_the_next_start_ends(
         supervisor.communicate()
     orphans = children_of(stack)
     assert len(orphans) == len(SERVICES)
-    assert all(orphan.is_running() for orphan in orphans)  # the control: without the next start they would stay
+    assert all(is_there(orphan) for orphan in orphans)  # the control: without the next start they would stay
     await stack.start()
-    assert not [orphan for orphan in orphans if orphan.is_running()]
+    assert not [orphan for orphan in orphans if is_there(orphan)]
     assert await pid_behind(stack.addresses.ingest) == stack.part("ingest").pid
 
 
@@ -260,10 +258,10 @@ async def test_all_parts_killed_at_once_come_back(a_stack: MakeStack) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_stops_the_stack_and_leaves_nothing(
-    a_stack: MakeStack, database_url: str, kafka: Broker, smtp: MailServer, sample: Path, number: signal.Signals
+    a_stack: MakeStack, sample: Path, servers: dict[str, str], number: signal.Signals
 ) -> None:
     stack = a_stack()
-    supervisor = run_in_a_process(stack, database_url, kafka, smtp, sample)
+    supervisor = run_in_a_process(stack, sample, servers)
     await until(stack.addresses_file.exists, seconds=30)
     children = children_of(stack)
     supervisor.send_signal(number)
@@ -271,28 +269,27 @@ async def test_a_signal_stops_the_stack_and_leaves_nothing(
     assert supervisor.returncode == 0
     assert "Đã dừng" in output.decode()
     assert not stack.addresses_file.exists()
-    assert not [child for child in children if child.is_running()]
-    assert not list((stack.data / "run").glob("*.pid"))
+    assert not [child for child in children if is_there(child)]
+    assert not records_left(stack)
 
 
 async def test_a_signal_while_starting_stops_what_had_started(
-    a_stack: MakeStack, database_url: str, kafka: Broker, smtp: MailServer, sample: Path
+    a_stack: MakeStack, sample: Path, servers: dict[str, str]
 ) -> None:
     stack = a_stack()
-    supervisor = run_in_a_process(stack, database_url, kafka, smtp, sample)
+    supervisor = run_in_a_process(stack, sample, servers)
     await until((stack.data / "run").exists, seconds=30)
     supervisor.send_signal(signal.SIGTERM)
     await asyncio.to_thread(supervisor.communicate, timeout=30)
     assert supervisor.returncode == 0
-    assert not list((stack.data / "run").glob("*.pid"))
+    assert not records_left(stack)
 
 
 async def test_the_embedded_parts_come_back_too(own_folder: Path, sample: Path, diary: object) -> None:
     async with Stack(own_folder / "data", sample=sample, wiring=FAKE) as stack:
         assert stack.addresses.mailbox is not None
         for name in ("smtp", "postgres", "kafka"):
-            killed = await stack.kill(name)
-            await until(lambda killed=killed, name=name: stack.part(name).pid not in (None, killed), 5)
+            part, killed = stack.part(name), await stack.kill(name)
+            await until(partial(started_anew, part, killed), RESTART_SECONDS_MAX)
             await stack.wait_ready(20)
-    leftover = [path for path in own_folder.rglob("*.pid") if path.parent.name != "data"]
-    assert not leftover
+    assert not records_left(stack)
