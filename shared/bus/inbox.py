@@ -41,11 +41,15 @@ class PostgresInbox:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        rows = func.unnest(
-            bindparam("sources", type_=ARRAY(Text)),
-            bindparam("ids", type_=ARRAY(Text)),
-            bindparam("outcomes", type_=ARRAY(Text)),
-        ).table_valued("source", "id", "outcome")
+        rows = (
+            func.unnest(
+                bindparam("sources", type_=ARRAY(Text)),
+                bindparam("ids", type_=ARRAY(Text)),
+                bindparam("outcomes", type_=ARRAY(Text)),
+            )
+            .table_valued("source", "id", "outcome")
+            .render_derived()
+        )
         self._claim = (
             insert(table)
             .from_select(["source", "id", "outcome"], select(rows.c.source, rows.c.id, rows.c.outcome))

@@ -7,25 +7,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from aiokafka.errors import KafkaError
-from asyncpg.exceptions import PostgresError
-from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from shared.database import is_transient as is_transient_in_database
 from shared.problems import UnavailableError
 
 ResultT = TypeVar("ResultT")
 
-# PostgreSQL's classes of errors that pass by themselves: https://www.postgresql.org/docs/18/errcodes-appendix.html
-_TRANSIENT_SQLSTATE_CLASSES = ("08", "53", "57")
-_TRANSIENT_SQLSTATES = frozenset(
-    {
-        "40001",  # serialization failure
-        "40P01",  # deadlock detected
-        "55P03",  # lock not available
-        "25006",  # read-only transaction: the server has just become a standby
-        "58030",  # input or output error
-    }
-)
 # A file that is or is not there says something about our data, not about the state of the world.
 _LASTING_OS_ERRORS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 
@@ -38,19 +26,7 @@ def is_transient(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError):
         return not isinstance(error, _LASTING_OS_ERRORS)
-    if isinstance(error, DBAPIError):
-        return error.connection_invalidated or isinstance(error, InterfaceError) or _passes(_sqlstate(error.orig))
-    if isinstance(error, PostgresError):
-        return _passes(_sqlstate(error))
-    return False
-
-
-def _sqlstate(error: BaseException | None) -> str:
-    return str(getattr(error, "sqlstate", None) or "")
-
-
-def _passes(sqlstate: str) -> bool:
-    return sqlstate.startswith(_TRANSIENT_SQLSTATE_CLASSES) or sqlstate in _TRANSIENT_SQLSTATES
+    return is_transient_in_database(error)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.bus.cluster import ClientOptions, ClusterWatch
-from shared.bus.consumer import Consumer
+from shared.bus.consumer import HOLD_SECONDS, Consumer
 from shared.bus.errors import TopicMismatchError
 from shared.bus.guard import Guard
 from shared.bus.handlers import Handlers
@@ -75,6 +75,7 @@ class ServiceBus(Generic[ContextT]):
         self._broker = KafkaBroker(
             bootstrap_servers,
             logger=logging.getLogger("faststream"),
+            log_level=logging.DEBUG,  # a line for each batch received and processed
             apply_types=False,
             consumer_only=True,
             graceful_timeout=GRACEFUL_SECONDS,
@@ -96,6 +97,7 @@ class ServiceBus(Generic[ContextT]):
         pattern: str | None = None,
         deduplicate: bool = True,
         guard: Guard | None = None,
+        hold_seconds: float = HOLD_SECONDS,
     ) -> Consumer[ContextT]:
         """Add a subscription; `deduplicate` False for the agencies' door, whose handler knows duplicates itself."""
         processor = Processor(
@@ -106,7 +108,7 @@ class ServiceBus(Generic[ContextT]):
             deduplicate=deduplicate,
         )
         subscription = Subscription(group=group, topics=tuple(topics), pattern=pattern)
-        consumer = Consumer(subscription, processor, service=self.service, guard=guard)
+        consumer = Consumer(subscription, processor, service=self.service, guard=guard, hold_seconds=hold_seconds)
         consumer.register(self._broker)
         self.consumers.append(consumer)
         return consumer

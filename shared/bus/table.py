@@ -73,6 +73,7 @@ class CompactedTable:
     async def _read(self) -> None:
         """Read from the beginning until reset."""
         consumer = AIOKafkaConsumer(
+            self.topic,
             bootstrap_servers=self._bootstrap_servers,
             group_id=None,
             auto_offset_reset="earliest",
@@ -82,13 +83,7 @@ class CompactedTable:
         )
         try:
             await consumer.start()
-            # The topic exists, but this client may not have heard of it yet.
-            while not (numbers := consumer.partitions_for_topic(self.topic)):
-                await consumer.topics()
-            partitions = [TopicPartition(self.topic, number) for number in sorted(numbers)]
-            consumer.assign(partitions)
-            await consumer.seek_to_beginning(*partitions)
-            ends = await consumer.end_offsets(partitions)
+            ends = await consumer.end_offsets(consumer.assignment())
             while not self._reset.is_set():
                 # Everything handed out has been applied by now, so the position is what has been applied.
                 if not self.ready.is_set() and await _reached(consumer, ends):

@@ -42,12 +42,14 @@ class UnsentRows:
             .where(func.coalesce(page.c.bytes_before, 0) < PAGE_BYTES_MAX)
             .order_by(page.c.id)
         )
-        slots = func.unnest(bindparam("slots", type_=ARRAY(Integer))).table_valued("slot")
+        slots = func.unnest(bindparam("slots", type_=ARRAY(Integer))).table_valued("slot").render_derived()
         any_row = select(table.c.id).where(table.c.slot == slots.c.slot, unsent).limit(1).lateral()
         self._pending = select(slots.c.slot).select_from(slots.join(any_row, true()))
-        sent = func.unnest(
-            bindparam("ids", type_=ARRAY(BigInteger)), bindparam("offsets", type_=ARRAY(BigInteger))
-        ).table_valued("id", "offset")
+        sent = (
+            func.unnest(bindparam("ids", type_=ARRAY(BigInteger)), bindparam("offsets", type_=ARRAY(BigInteger)))
+            .table_valued("id", "offset")
+            .render_derived()
+        )
         self._mark = (
             update(table)
             .where(table.c.id == sent.c.id)
