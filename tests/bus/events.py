@@ -52,7 +52,6 @@ def topic_table(prefix: str) -> TopicTable:
                 types=(CountedV1, ForgottenV1, WatermarkV1),
             ),
             Topic(f"{prefix}.echoed", partitions=PARTITION_COUNT, producer="counter", types=(EchoedV1,)),
-            Topic(f"{prefix}.notes", partitions=1, producer="counter", message_bytes_max=2 * 1024 * 1024),
             Topic(
                 f"{prefix}.kept",
                 partitions=1,

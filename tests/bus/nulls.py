@@ -1,0 +1,76 @@
+"""Null parts: what the kit would be without one of its mechanisms. Tests wire them in and must go red."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from aiokafka import AIOKafkaProducer
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.bus.inbox import Identity, Inbox, Outcome
+from shared.bus.outbox import OutboxRow
+from shared.events.base import Event
+from shared.events.submissions import WatermarkV1
+
+
+class NullInbox:
+    """Remembers nothing: everything is new."""
+
+    async def claim(self, session: AsyncSession, events: Sequence[tuple[Identity, Outcome]]) -> set[Identity]:
+        return {identity for identity, _ in events}
+
+    async def contains(self, session: AsyncSession, identity: Identity) -> bool:
+        return True
+
+
+class NullUnitLock:
+    """Lets all writers of a unit write at once."""
+
+    async def lock(self, session: AsyncSession, units: Collection[str]) -> None:
+        return None
+
+
+class CredulousWatermarks:
+    """Believes every watermark, whatever it says it follows."""
+
+    def __init__(self) -> None:
+        self.at: dict[int, datetime] = {}
+
+    async def record(self, session: AsyncSession, partition: int, event: Event[WatermarkV1], inbox: Inbox) -> bool:
+        self.at[partition] = event.data.at
+        return True
+
+    async def read(self, session: AsyncSession, partition: int) -> datetime | None:
+        return self.at.get(partition)
+
+    async def read_for_unit(self, session: AsyncSession, unit: str) -> datetime | None:
+        raise NotImplementedError
+
+    async def read_all(self, session: AsyncSession) -> dict[int, datetime]:
+        return self.at
+
+
+class HastyOutbox:
+    """Publishes at once, before the commit."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._bootstrap_servers = bootstrap_servers
+
+    async def add(self, session: AsyncSession, rows: Sequence[OutboxRow]) -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap_servers)
+        await producer.start()
+        for row in rows:
+            headers = [(name, value.encode()) for name, value in row.headers.items()]
+            await producer.send_and_wait(
+                row.topic, row.value, key=row.key.encode(), partition=row.partition, headers=headers
+            )
+        await producer.stop()
+
+
+class TardyOutbox:
+    """Keeps what is to be published in memory, until after the commit; a process that dies then takes it along."""
+
+    def __init__(self) -> None:
+        self.kept: list[OutboxRow] = []
+
+    async def add(self, session: AsyncSession, rows: Sequence[OutboxRow]) -> None:
+        self.kept.extend(rows)
