@@ -35,8 +35,8 @@ entities = Table(
     Column("kind", Text, nullable=False),
     Column("key", Text, nullable=False),
     Column("body", JSONB, nullable=False),
-    Column("release", Integer, nullable=False),
-    Column("retired_release", Integer),
+    Column("release", Integer, nullable=False),  # that last changed it
+    Column("retired_release", Integer),  # that took it out
     PrimaryKeyConstraint("kind", "key"),
 )
 
@@ -62,7 +62,7 @@ contacts = Table(
 tokens = Table(
     "tokens",
     metadata,
-    Column("digest", Text, nullable=False),
+    Column("digest", Text, nullable=False),  # SHA-256 in hex; the token itself is stored nowhere
     Column("scopes", ARRAY(Text), nullable=False),
     Column("subject", Text, nullable=False),
     _instant("expires_at"),
@@ -71,6 +71,7 @@ tokens = Table(
     PrimaryKeyConstraint("digest"),
 )
 
+# The Kafka clusters that the whole catalogue was written to.
 publications = Table(
     "publications",
     metadata,
@@ -94,12 +95,12 @@ deliveries = Table(
     Column("last_month", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("deadline_version", Integer, nullable=False, server_default=text("1")),
-    Column("due_rule", Text, nullable=False),
+    Column("due_rule", Text, nullable=False),  # frozen, with shift, when the delivery opens
     Column("shift", Text, nullable=False),
     Column("open_days_before", Integer, nullable=False),
     _instant("opens_at", nullable=False),
     _instant("due_at"),
-    Column("extended", Boolean, nullable=False, server_default=text("false")),
+    Column("extended", Boolean, nullable=False, server_default=text("false")),  # its date is a decision
     Column("release", Integer, nullable=False),
     _instant("opened_at"),
     _instant("passed_at"),
@@ -123,13 +124,15 @@ versions = Table(
     *_delivery_columns(),
     Column("version", Integer, nullable=False, autoincrement=False),
     _instant("received_at", nullable=False),
-    Column("received", Boolean, nullable=False),
-    Column("judgement", Integer, nullable=False),
+    Column("received", Boolean, nullable=False),  # false while only its verdict was read
+    Column("judgement", Integer, nullable=False),  # the highest one read, 0 for none
     Column("verdict", Text),
-    Column("acceptable", Boolean, nullable=False),
+    Column("acceptable", Boolean, nullable=False),  # whether any judgement was
+    Column("explained_at", ARRAY(DateTime(timezone=True)), nullable=False, server_default=text("'{}'")),
     PrimaryKeyConstraint(*_DELIVERY, "version"),
 )
 
+# What was told: exactly one event a (delivery, deadline version, type).
 deadline_events = Table(
     "deadline_events",
     metadata,
@@ -154,6 +157,7 @@ extensions = Table(
     PrimaryKeyConstraint(*_DELIVERY, "deadline_version"),
 )
 
+# One row: by which release, and on which business day, deliveries were planned last.
 plans = Table(
     "plans",
     metadata,

@@ -154,6 +154,9 @@ def upgrade() -> None:
         sa.Column("judgement", sa.Integer(), nullable=False),
         sa.Column("verdict", sa.Text(), nullable=True),
         sa.Column("acceptable", sa.Boolean(), nullable=False),
+        sa.Column(
+            "explained_at", postgresql.ARRAY(sa.DateTime(timezone=True)), server_default=sa.text("'{}'"), nullable=False
+        ),
         sa.PrimaryKeyConstraint("unit", "form", "period", "status", "version", name=op.f("pk_versions")),
         schema="catalogue",
     )
