@@ -3,7 +3,8 @@ ingest reads by it.
 
 Sheet `Biểu`: the head in rows 1 to 4, the column heads in rows 5 to 7, the figures from row 8 on. Column A names the
 row, B holds its code, C the unit of measure; then for each delivery its columns side by side. A hidden sheet says which
-form and deliveries the workbook is for, so that nobody has to type them.
+form and deliveries the workbook is for, so that nobody has to type them; beside that it lists the rows and columns by
+their codes, for programs that fill the form.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ IDENTITY_ROWS = (
     "form",
     "release",
 )  # column A names, column B values; then a row `delivery` for each delivery
+KEY_FIRST_COLUMN = 4  # D to F: row, indicator, dimensions (`GEO=568|SEX=F`); G to I: column, delivery, id
 FIRST_DATA_ROW = 8
 FIRST_VALUE_COLUMN = 4  # D
 
