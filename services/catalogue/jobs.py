@@ -6,6 +6,7 @@ work: states and the table of deadline events keep everything single.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from services.catalogue.state import CatalogueState
 from services.catalogue.storage.deliveries import count_by_state, ids_to_open, ids_to_pass, last_planning
 from services.catalogue.storage.publications import add_publication, drop_unsent, published_clusters
 from services.catalogue.storage.tables import SERVICE
+from shared.bus.cluster import ClusterWatch
 from shared.bus.locks import lock_number
 from shared.bus.partitions import UNITLESS
 from shared.bus.quarantine import root_cause
@@ -129,6 +131,21 @@ class Jobs:
             count = await pass_deadlines(work, ids)
         if count:
             log.info("deadlines_passed", count=count)
+
+    async def publish_at_start(self, cluster: ClusterWatch) -> None:
+        """Wait for the first answer of a broker and make sure that it has the whole catalogue."""
+        await self._publish_until_done(await cluster.wait_known())
+
+    async def publish_again(self, cluster_id: str) -> None:
+        """Another broker answers: it gets the whole catalogue."""
+        await self._publish_until_done(cluster_id)
+
+    async def _publish_until_done(self, cluster_id: str) -> None:
+        def waits(error: BaseException) -> None:
+            log.warning("job_waits", job="publish", error=root_cause(error))
+
+        with suppress(StoppedError):
+            await until_it_works(lambda: self.publish_to(cluster_id), stopping=self._stopping, on_retry=waits)
 
     async def publish_to(self, cluster_id: str) -> None:
         """Make sure that this Kafka cluster has been given the whole catalogue; the first one gets it by releases."""
