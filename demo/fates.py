@@ -13,6 +13,7 @@ from demo.oracle import Oracle
 from demo.sample import Figures, Report
 from demo.stands import Chances
 
+LATE_STANDS = 2  # who is late sends at one of the next occasions, not a month later
 EXPLANATION_TEXTS = (
     "Số liệu đã được đối chiếu với sổ theo dõi của đơn vị; tăng đột biến do một dự án lớn hoàn thành trong kỳ.",
     "Mức tăng là có thật: kỳ trước nhiều hồ sơ chưa được quyết toán nên dồn sang kỳ này.",
@@ -74,7 +75,7 @@ class Story:
             case Fate.RIGHT:
                 self._send(self._one_of(self.owed.chances.in_time), 0, fate.value)
             case Fate.LATE:
-                self._send(self._one_of(self.owed.chances.late), 0, fate.value)
+                self._send(self._one_of(self.owed.chances.late[:LATE_STANDS]), 0, fate.value)
             case Fate.NEVER:
                 pass
             case Fate.MENDED | Fate.MENDED_TWICE | Fate.MENDED_LATE | Fate.ABANDONED if fault is not None:
@@ -92,7 +93,7 @@ class Story:
         if fate is Fate.ABANDONED:
             return
         if fate is Fate.MENDED_LATE:
-            self._send(self._one_of(self.owed.chances.late), 0, "corrected", only=report)
+            self._send(self._one_of(self.owed.chances.late[:LATE_STANDS]), 0, "corrected", only=report)
             return
         wave = 1
         if fate is Fate.MENDED_TWICE and second is not None:
@@ -115,7 +116,7 @@ class Story:
         if fate is Fate.EXPLAINED:
             self._explain(stand, 1, report.delivery, spoiled)
         else:
-            self._explain(self._one_of(self.owed.chances.late), 0, report.delivery, spoiled)
+            self._explain(self._one_of(self.owed.chances.late[:LATE_STANDS]), 0, report.delivery, spoiled)
 
     def _one_of(self, numbers: Sequence[int]) -> int:
         if not numbers:

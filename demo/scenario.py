@@ -97,17 +97,18 @@ def _with_doors(owed: Sequence[Owed], sample: Sample, chance: random.Random) -> 
 
 def _with_fates(owed: Sequence[Owed], oracle: Oracle, chance: random.Random) -> list[tuple[Fate, Sequence[Dispatch]]]:
     """Give each package its fate. A firmer report of the same period is sent once the one before it has ended."""
+    followed = {each.name for each in owed if _firmer(each, owed)}
+    apart = [_apart(each, owed) for each in owed]
     told: dict[str, tuple[Fate, Sequence[Dispatch]]] = {}
-    free = list(owed)
+    free = list(apart)
     chance.shuffle(free)
     for fate, fault, second, count in QUOTAS:
         for _ in range(count):
             for each in free:
-                story = Story(_apart(each, owed), oracle, chance)
-                if fate in UNFINISHED and _firmer(each, owed):
+                if fate in UNFINISHED and each.name in followed:
                     continue
                 try:
-                    told[each.name] = (fate, story.tell(fate, fault, second))
+                    told[each.name] = (fate, Story(each, oracle, chance).tell(fate, fault, second))
                 except ImpossibleFateError:
                     continue
                 free.remove(each)
@@ -115,13 +116,13 @@ def _with_fates(owed: Sequence[Owed], oracle: Oracle, chance: random.Random) -> 
             else:
                 raise ScenarioError(f"no package is left for: {fate} ({fault or 'no fault'})")
     for each in free:
-        told[each.name] = (Fate.RIGHT, Story(_apart(each, owed), oracle, chance).tell(Fate.RIGHT))
+        told[each.name] = (Fate.RIGHT, Story(each, oracle, chance).tell(Fate.RIGHT))
     return [told[each.name] for each in owed]
 
 
 def _firmer(each: Owed, owed: Sequence[Owed]) -> list[Owed]:
     """Return the packages with a firmer figure for the same period."""
-    return [other for other in owed if _same_series(each, other) and _firmness(other) > _firmness(each)]
+    return [other for other in owed if _firmness(other) > _firmness(each) and _same_series(each, other)]
 
 
 def _apart(each: Owed, owed: Sequence[Owed]) -> Owed:
@@ -130,7 +131,7 @@ def _apart(each: Owed, owed: Sequence[Owed]) -> Owed:
     Otherwise the first would be closed as superseded before it has ended.
     """
     firmer = _firmer(each, owed)
-    softer = [other for other in owed if each in _firmer(other, owed)]
+    softer = [other for other in owed if _firmness(other) < _firmness(each) and _same_series(each, other)]
     when = each.chances
     if softer:
         when = when.after(max(_last_chance(other, owed) for other in softer))

@@ -54,7 +54,7 @@ def compare(
     name: str, expected: Iterable[KeyT], seen: Iterable[KeyT], show: Callable[[KeyT], str] = str
 ) -> Iterator[Imbalance]:
     """Yield `<name>_missing`, `<name>_doubled` and `<name>_unexpected`, comparing both sides as bags."""
-    wanted, found = Counter(expected), Counter(seen)
+    wanted, found = Counter(iter(expected)), Counter(iter(seen))  # a mapping's keys, not its values
     for key in sorted(wanted.keys() | found.keys(), key=show):
         if found[key] < wanted[key]:
             yield Imbalance(f"{name}_missing", show(key), f"expected {wanted[key]}, seen {found[key]}")

@@ -1,0 +1,132 @@
+"""The three doors, as strangers use them: a Kafka producer, JSON over HTTP, a filled form over HTTP."""
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from demo.delivery import Delivery
+from demo.dispatch import Dispatch, ExplanationBody, Garbage, GarbageBody, PackageBody
+from demo.ledger import Door, Sent
+from demo.stack import Addresses
+from demo.wire import cloud_event, encoded, explanation_json, package_json, spoiled_body, spoiled_event
+from demo.workbook import fill
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+JSON = "application/json"
+SEND_SECONDS_MAX = 20.0
+
+
+def source_of(unit: str) -> str:
+    """Return the CloudEvents source of a unit's system."""
+    return f"urn:khanhhoa:{unit.lower()}"
+
+
+class KafkaDoor:
+    """Publishes on `agency.<unit>.submissions`."""
+
+    def __init__(self, addresses: Addresses) -> None:
+        self._producer = Producer({"bootstrap.servers": addresses.bootstrap_servers, "acks": "all", "linger.ms": 5})
+
+    def send(self, dispatch: Dispatch) -> Sent:
+        """Publish, and wait until the broker has it. Raises KafkaException when it does not take it."""
+        source = source_of(dispatch.unit)
+        body = dispatch.body
+        if isinstance(body, GarbageBody):
+            headers, value = spoiled_event(body, source, dispatch.item)
+        else:
+            headers, value = cloud_event(body, source, dispatch.item)
+        delivered: Future[int] = Future()
+
+        def report(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                delivered.set_exception(KafkaException(error))
+            else:
+                delivered.set_result(int(message.offset() or 0))
+
+        topic = f"agency.{dispatch.unit}.submissions"
+        self._producer.produce(topic, value=value, headers=list(headers), on_delivery=report)
+        self._producer.flush(SEND_SECONDS_MAX)
+        return Sent(machine_at=datetime.now(UTC), item=dispatch.item, offset=delivered.result(timeout=0))
+
+
+class HttpDoor:
+    """Posts packages, forms and explanations, and asks what became of them."""
+
+    def __init__(self, addresses: Addresses, client: httpx.Client) -> None:
+        self._addresses = addresses
+        self.client = client
+
+    def send(self, dispatch: Dispatch) -> Sent:
+        """Post, and return what came back. Raises httpx.HTTPError when nothing did."""
+        token: str | None = self._addresses.unit_tokens[dispatch.unit]
+        path, content_type = "packages", JSON
+        match dispatch.body:
+            case ExplanationBody() as body:
+                path, content = "explanations", encoded(explanation_json(body))
+            case PackageBody() as body if dispatch.door is Door.EXCEL:
+                content_type, content = XLSX, self._filled_form(dispatch.unit, body)
+            case PackageBody() as body:
+                content = encoded(package_json(body, numbers=True))
+            case GarbageBody(Garbage.TORN_WORKBOOK, body):
+                whole = self._filled_form(dispatch.unit, body)
+                content_type, content = XLSX, whole[: len(whole) // 2]
+            case GarbageBody() as garbage:
+                content = spoiled_body(garbage)
+                if garbage.kind is Garbage.NO_TOKEN:
+                    token = None
+                elif garbage.kind is Garbage.UNKNOWN_TOKEN:
+                    token = f"{token}x"
+        response = self.client.post(
+            f"{self._addresses.services['ingest']}/v1/{path}",
+            content=content,
+            headers={"Content-Type": content_type, **_authorization(token)},
+        )
+        body_of = _json(response)
+        location = response.headers.get("location", "")
+        return Sent(
+            machine_at=datetime.now(UTC),
+            item=dispatch.item,
+            status=response.status_code,
+            package_id=body_of.get("package_id") or (location.rsplit("/", 1)[-1] or None),
+            finding_count=len(body_of.get("findings", ())),
+            problem=body_of.get("title_en") or body_of.get("title"),
+        )
+
+    def status(self, package_id: str, unit: str) -> Mapping[str, Any]:
+        """Return what `GET /v1/packages/{id}` says."""
+        response = self.client.get(
+            f"{self._addresses.services['ingest']}/v1/packages/{package_id}",
+            headers=_authorization(self._addresses.unit_tokens[unit]),
+        )
+        response.raise_for_status()
+        return _json(response)
+
+    def _filled_form(self, unit: str, package: PackageBody) -> bytes:
+        deliveries = [report.delivery for report in package.reports]
+        workbook = self._rendered_form(unit, package.form, deliveries)
+        return fill(workbook, {report.delivery: report.figures for report in package.reports})
+
+    def _rendered_form(self, unit: str, form: str, deliveries: Iterable[Delivery]) -> bytes:
+        response = self.client.get(
+            f"{self._addresses.services['catalogue']}/v1/forms/{quote(form, safe='')}/workbook",
+            params=[("delivery", str(delivery)) for delivery in deliveries],
+            headers=_authorization(self._addresses.unit_tokens[unit]),
+        )
+        response.raise_for_status()
+        return bytes(response.content)
+
+
+def _authorization(token: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token is not None else {}
+
+
+def _json(response: httpx.Response) -> dict[str, Any]:
+    if "json" not in response.headers.get("content-type", ""):
+        return {}
+    body = response.json()
+    return body if isinstance(body, dict) else {}
