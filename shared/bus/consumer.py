@@ -5,6 +5,7 @@ The order of things: database first, then offsets. A crash in between repeats a 
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, Generic
 
 import structlog
@@ -18,7 +19,7 @@ from shared.bus.guard import Guard
 from shared.bus.processor import Processor, Tally
 from shared.bus.quarantine import root_cause
 from shared.bus.records import Record, Records
-from shared.bus.retry import StoppedError, pause, until_it_works
+from shared.bus.retry import ResultT, StoppedError, pause, until_it_works
 from shared.bus.subscription import Subscription, subscribe
 from shared.bus.work import ContextT
 
@@ -104,41 +105,41 @@ class Consumer(Generic[ContextT]):
 
     async def _settle(self, records: Records) -> None:
         """Take a batch in together, or else one by one, so that a bad message costs itself alone."""
-        try:
-            await self._take(records)
-        except StoppedError:
-            raise
-        except Exception as error:  # noqa: BLE001 -- the quarantine boundary: whatever it is, no message is lost
-            self._log.warning("batch_redone_one_by_one", size=len(records), error=root_cause(error))
-            metrics.REDONE.labels(*self._labels).inc()
-            for record in records:
-                await self._settle_alone(record)
+        fault = await self._attempt(lambda: self._take(records))
+        if fault is None:
+            return
+        self._log.warning("batch_redone_one_by_one", size=len(records), error=root_cause(fault))
+        metrics.REDONE.labels(*self._labels).inc()
+        for record in records:
+            await self._settle_alone(record)
 
     async def _settle_alone(self, record: Record) -> None:
         """Take one record in, or put it aside; while the guard is tripped, hold it and try again for ever."""
-        while True:
-            try:
-                return await self._take((record,))
-            except StoppedError:
-                raise
-            except Exception as error:  # noqa: BLE001 -- the quarantine boundary: whatever it is, no message is lost
-                if not self._guard.holds(_type_of(record)) and await self._put_aside(record, error):
-                    return None
-                self._log.error("message_held", error=root_cause(error), **_place(record), exc_info=error)
+        while (fault := await self._attempt(lambda: self._take((record,)))) is not None:
+            if not self._guard.holds(_type_of(record)):
+                self._guard.fault(_type_of(record))
+                fault = await self._put_aside(record, fault)
+                if fault is None:
+                    return
+            self._log.error("message_held", error=root_cause(fault), **_place(record), exc_info=fault)
             await pause(self._hold_seconds, self._stopping)
 
-    async def _put_aside(self, record: Record, fault: Exception) -> bool:
-        """Store a record as a dead letter; return whether that worked."""
-        self._guard.fault(_type_of(record))
+    async def _put_aside(self, record: Record, fault: Exception) -> Exception | None:
+        """Store a record as a dead letter; return what hindered it."""
+        hindrance = await self._attempt(lambda: self._with_retries(lambda: self._processor.quarantine(record, fault)))
+        if hindrance is None:
+            self._log.error("message_put_aside", error=root_cause(fault), **_place(record), exc_info=fault)
+        return hindrance
+
+    async def _attempt(self, action: Callable[[], Awaitable[None]]) -> Exception | None:
+        """Do something and return its fault. This is the quarantine boundary: whatever it is, no message is lost."""
         try:
-            await self._with_retries(lambda: self._processor.quarantine(record, fault))
+            await action()
         except StoppedError:
             raise
-        except Exception as error:  # noqa: BLE001 -- the quarantine boundary: what cannot even be stored is held
-            self._log.error("quarantine_failed", error=root_cause(error), **_place(record), exc_info=error)
-            return False
-        self._log.error("message_put_aside", error=root_cause(fault), **_place(record), exc_info=fault)
-        return True
+        except Exception as error:  # noqa: BLE001 -- see above
+            return error
+        return None
 
     async def _take(self, records: Records) -> None:
         """Take records in, again and again while the world is broken; any other fault comes out."""
@@ -146,7 +147,7 @@ class Consumer(Generic[ContextT]):
         self._guard.success({_type_of(record) for record in records} if self._guard.counting else ())
         self._count(tally)
 
-    async def _with_retries(self, action: Any) -> Any:
+    async def _with_retries(self, action: Callable[[], Awaitable[ResultT]]) -> ResultT:
         def on_retry(error: BaseException) -> None:
             metrics.RETRIES.labels(*self._labels).inc()
             self._log.warning("retrying", error=root_cause(error))

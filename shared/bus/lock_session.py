@@ -12,6 +12,7 @@ from sqlalchemy import Executable, Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.bus.locks import lock_number
+from shared.problems import UnavailableError
 
 QUERY_SECONDS_MAX = 10.0
 
@@ -30,11 +31,12 @@ _UNLOCK = text("SELECT pg_advisory_unlock(:purpose, :slot)")
 
 
 class LockSession:
-    """One connection in autocommit, used by one statement at a time."""
+    """One connection in autocommit, used by one statement at a time, and never again after a failure."""
 
     def __init__(self, connection: AsyncConnection, service: str) -> None:
         self._connection = connection
         self._mutex = asyncio.Lock()
+        self._lost = False
         self._purpose = lock_number(f"{service}/relay")
         self._presence = lock_number(f"{service}/relay-presence")
 
@@ -53,13 +55,20 @@ class LockSession:
             await connection.invalidate()  # back in the pool it would keep the locks
             await connection.close()
 
-    async def execute(
-        self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
-    ) -> Sequence[Row[Any]]:
-        """Run one statement and return its rows; raises DBAPIError or TimeoutError when the session is lost."""
-        async with self._mutex, asyncio.timeout(QUERY_SECONDS_MAX):
-            result = await self._connection.execute(statement, parameters)
-            return result.all() if result.returns_rows else ()
+    async def execute(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+        """Run one statement and return its rows; raises UnavailableError once the session is lost, for good.
+
+        SQLAlchemy would connect again for the next statement; but the locks went with the old connection.
+        """
+        async with self._mutex:
+            if self._lost:
+                raise UnavailableError("the relay's session is lost")
+            self._lost = True  # also when this is cancelled halfway: nobody knows then what the connection is doing
+            async with asyncio.timeout(QUERY_SECONDS_MAX):
+                result = await self._connection.execute(statement, parameters)
+                rows = result.all() if result.returns_rows else ()
+            self._lost = False
+            return rows
 
     async def relay_count(self) -> int:
         """Return how many relays of this service are present, this one included."""

@@ -112,7 +112,7 @@ def printable(text: str) -> str:
 
 
 def root_cause(error: BaseException) -> str:
-    """Return an error as one line, `ValueError: …`, with the first cause where it has one."""
+    """Return an error as one line, `ValueError: …`, with its cause where it names one."""
     line = f"{type(error).__name__}: {error}"
-    cause = error.__cause__ or error.__context__
+    cause = error.__cause__
     return line if cause is None else f"{line} (because of {type(cause).__name__}: {cause})"

@@ -6,7 +6,6 @@ A slot is owned by an advisory lock. Replicas share the twelve slots fairly, and
 import asyncio
 from collections.abc import Collection
 from math import ceil
-from typing import NoReturn
 
 import structlog
 from sqlalchemy import Table
@@ -84,12 +83,11 @@ class Relay:
 
     async def _relay(self, session: LockSession) -> None:
         async with asyncio.TaskGroup() as group:
-            helpers = [group.create_task(self._watch(session)), group.create_task(self._measure(session))]
+            group.create_task(self._watch(session))
+            group.create_task(self._measure(session))
             while not self._stopping.is_set():
                 await self._balance(session, group)
                 await pause(BALANCE_SECONDS, self._stopping)
-            for helper in helpers:
-                helper.cancel()
             await self._release(session, list(self._slots))
 
     async def _balance(self, session: LockSession, group: asyncio.TaskGroup) -> None:
@@ -121,19 +119,19 @@ class Relay:
             await session.unlock(number)
             del self._slots[number]
 
-    async def _watch(self, session: LockSession) -> NoReturn:
+    async def _watch(self, session: LockSession) -> None:
         """Wake the slots that have rows: at once after a commit of this process, by a poll after those of others."""
-        while True:
+        while not self._stopping.is_set():
             woken = await self._wakeup.wait(POLL_SECONDS)
             if not woken:
                 woken = await self._rows.pending(session, self._slots)
             for number in woken & self._slots.keys():
                 self._slots[number][0].wake()
 
-    async def _measure(self, session: LockSession) -> NoReturn:
-        while True:
+    async def _measure(self, session: LockSession) -> None:
+        while not self._stopping.is_set():
             backlog = await self._rows.backlog(session)
             metrics.OUTBOX_UNSENT.labels(self._service).set(backlog.unsent_count)
             metrics.OUTBOX_AGE.labels(self._service).set(backlog.oldest_seconds)
             metrics.OUTBOX_PARKED.labels(self._service).set(backlog.parked_count)
-            await asyncio.sleep(MEASURE_SECONDS)
+            await pause(MEASURE_SECONDS, self._stopping)

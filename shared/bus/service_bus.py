@@ -74,7 +74,7 @@ class ServiceBus(Generic[ContextT]):
         self.tables: list[CompactedTable] = []
         self._broker = KafkaBroker(
             bootstrap_servers,
-            logger=logging.getLogger("faststream"),
+            logger=_faststream_log(),
             log_level=logging.DEBUG,  # a line for each batch received and processed
             apply_types=False,
             consumer_only=True,
@@ -221,6 +221,13 @@ class ServiceBus(Generic[ContextT]):
             except TopicMismatchError as error:
                 log.error("topic_mismatch", error=str(error))  # noqa: TRY400 -- the message says it all
             await backoff.pause()
+
+
+def _faststream_log() -> logging.Logger:
+    """Return a log of our own: FastStream's has a handler of its own, and warns of topics that are not its business."""
+    faststream = logging.getLogger("shared.bus.faststream")
+    faststream.filters[:] = [lambda record: not record.getMessage().startswith("Topic creation is skipped")]
+    return faststream
 
 
 def _report_end(task: asyncio.Task[None]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import structlog
 
 from shared.bus.topic_admin import ensure_topics
 from tests.bus.counter import Counter, create_schema, make_counter
@@ -13,6 +14,13 @@ from tests.bus.events import topic_table
 from tests.parts import Broker, Databases
 
 MakeCounter = Callable[..., Awaitable[Counter]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_tracebacks() -> None:
+    """The pretty ones with all variables take a second each."""
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.stdlib.add_log_level, renderer], cache_logger_on_first_use=False)
 
 
 @pytest.fixture

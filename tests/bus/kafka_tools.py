@@ -40,3 +40,15 @@ async def write(
             await producer.send_and_wait(topic, value, key=key, headers=list(headers), partition=partition)
     finally:
         await producer.stop()
+
+
+async def rewind(bootstrap_servers: str, group: str, topic: str, partition: int) -> None:
+    """Set the committed offset of a group without members back to the beginning."""
+    place = TopicPartition(topic, partition)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=group, enable_auto_commit=False)
+    try:
+        await consumer.start()
+        consumer.assign([place])
+        await consumer.commit({place: 0})
+    finally:
+        await consumer.stop()

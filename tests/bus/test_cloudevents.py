@@ -33,7 +33,7 @@ def a_record(
     key: bytes | None = b"SKHDT",
     timestamp: int = 1_718_000_000_000,
 ) -> Record:
-    return ConsumerRecord("t", 0, 7, timestamp, 0, key, value, None, 0, 0, list(headers))
+    return ConsumerRecord("t", 0, 7, timestamp, 0, key, value, None, 0, 0, list(headers))  # type: ignore[arg-type]
 
 
 def without(name: str) -> list[tuple[str, bytes | None]]:

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from shared.bus import UNITLESS, Parts, slot_of
 from shared.bus.errors import MessageTooLargeError, UnlockedUnitError, WrongTopicError
-from shared.bus.parts import Outbox
+from shared.bus.outbox import Outbox
 from tests.bus.conftest import MakeCounter
 from tests.bus.counter import BUS, EFFECTS, Counter
 from tests.bus.events import CountedV1, KeptV1
@@ -31,13 +31,17 @@ async def a_rolled_back_transaction_publishes_nothing(make: MakeCounter, outbox:
 
     writer, reader = await make(started=False, change=change), await make()
     with pytest.raises(BreakdownError):
-        async with writer.units_of_work.begin(units=["SKHDT"]) as work:
-            work.publish(CountedV1(number=1), unit="SKHDT")
-            await work.flush()
-            raise BreakdownError
+        await _write_and_break(writer)
     await reader.count("SKHDT", MARKER)
     await until(lambda: _done(reader, "SKHDT", MARKER))
     assert await reader.numbers("SKHDT") == [MARKER]
+
+
+async def _write_and_break(service: Counter) -> None:
+    async with service.units_of_work.begin(units=["SKHDT"]) as work:
+        work.publish(CountedV1(number=1), unit="SKHDT")
+        await work.flush()
+        raise BreakdownError
 
 
 async def a_committed_transaction_is_published_though_its_process_dies(
