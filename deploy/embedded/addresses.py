@@ -24,3 +24,11 @@ class Addresses:
     def write(self, path: Path) -> None:
         """Write the file, readable by its owner alone: it holds the database's password."""
         write_atomically(path, json.dumps(asdict(self), indent=2) + "\n", PRIVATE)
+
+
+def for_asyncpg(url: str) -> str:
+    """Return a PostgreSQL URL with the driver named, as SQLAlchemy wants it."""
+    for scheme in ("postgresql://", "postgres://"):
+        if url.startswith(scheme):
+            return "postgresql+asyncpg://" + url.removeprefix(scheme)
+    return url

@@ -18,6 +18,7 @@ from deploy.embedded.account import as_user
 from deploy.embedded.files import write_atomically
 
 POLL_SECONDS = 0.05  # how soon an ended child is noticed
+COMMAND_LINE_POLL_SECONDS = 0.001
 SAME_START_SECONDS = 0.05  # two readings of one process's start may differ in the last digits
 LOG_BYTES_MAX = 20_000_000  # at a start a longer log is put aside, once
 MARK = "LIENTHONG_CHILD"  # variable in a child's environment
@@ -198,9 +199,18 @@ class Child:
                 start_new_session=True,  # Ctrl-C at the terminal is the supervisor's to handle, in its order
                 **as_user(command.user),
             )
-        with contextlib.suppress(psutil.NoSuchProcess):  # ended already: whoever waits for it will see
-            Record.of(self._process.pid).write(self._record)
+        self._write_record(self._process)
         return self._process.pid
+
+    def _write_record(self, process: subprocess.Popen[bytes]) -> None:
+        """Record the process, once its command line can be read: that comes a moment after the start has succeeded."""
+        while process.poll() is None:  # ended already: whoever waits for it will see
+            with contextlib.suppress(psutil.NoSuchProcess):
+                record = Record.of(process.pid)
+                if record.command:
+                    record.write(self._record)
+                    return
+            time.sleep(COMMAND_LINE_POLL_SECONDS)
 
     async def ended(self) -> int:
         """Wait until the process ends and return its exit code."""

@@ -35,6 +35,9 @@ def up(  # noqa: PLR0917 - typer's form
     smtp_url: Annotated[
         str | None, typer.Option(envvar="LIENTHONG_SMTP_URL", help="mail server to use in place of ours")
     ] = None,
+    empty: Annotated[  # noqa: FBT002 - typer's form
+        bool, typer.Option("--empty", help="first remove what an earlier stack kept in the folder")
+    ] = False,
     sample: Annotated[Path | None, typer.Option(help="sample to load when the catalogue is empty")] = None,
 ) -> None:
     """Run broker, database, mail server and all services, and stay; Ctrl-C stops them."""
@@ -55,6 +58,7 @@ def up(  # noqa: PLR0917 - typer's form
         bootstrap_servers=bootstrap_servers,
         database_url=database_url,
         smtp_url=smtp_url,
+        begin_empty=empty,
         sample=sample or DEFAULT_SAMPLE,
         report=report,
     )

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,9 @@ from deploy.embedded.child import end_recorded
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.files import write_atomically
 from shared.clock import ClockFile
+
+OWN_FOLDERS = ("postgres", "kafka", "smtp", "objects", "logs", "run")
+OWN_FILES = ("addresses.json", "tokens.json", "setup.json", "ports.json", "clock", "clock.kind")
 
 ClockKind = Literal["real", "simulated"]
 
@@ -50,6 +54,14 @@ def end_orphans(folder: Path) -> list[str]:
     """Kill what a killed supervisor left running, services first; return the names."""
     records = [*sorted((folder / "run").glob("*.pid")), *sorted(folder.glob("[!r]*/*.pid"))]
     return [record.stem for record in records if end_recorded(record)]
+
+
+def empty(folder: Path) -> None:
+    """Remove what a stack keeps in its folder; what others put there stays. Nothing may run in it any more."""
+    for name in OWN_FOLDERS:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in OWN_FILES:
+        (folder / name).unlink(missing_ok=True)
 
 
 def settle_clock(folder: Path, kind: ClockKind, start: datetime) -> Path | None:

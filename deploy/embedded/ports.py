@@ -1,8 +1,10 @@
 """Ports: drawn at random once, kept in a file, so that a part comes back where its clients look for it."""
 
+import asyncio
 import json
 import random
 import socket
+import time
 from pathlib import Path
 
 from deploy.embedded.files import write_atomically
@@ -12,6 +14,7 @@ LOWEST = 15_000
 # there could be taken by anybody's connection while its part is restarting.
 HIGHEST = 32_000
 TRIES = 200
+POLL_SECONDS = 0.05
 HOST = "127.0.0.1"
 
 
@@ -23,6 +26,16 @@ def is_free(port: int) -> bool:
             probe.bind((HOST, port))
         except OSError:
             return False
+    return True
+
+
+async def becomes_free(port: int, seconds: float) -> bool:
+    """Wait until the port is free; a process that was killed may keep it until its last thread is gone."""
+    deadline = time.monotonic() + seconds
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(POLL_SECONDS)
     return True
 
 

@@ -9,8 +9,8 @@ import httpx
 from deploy.embedded.child import Child, Command
 from deploy.embedded.ports import HOST
 
-# uvicorn lets requests end for 10 s, then the bus parts finish what is in their hands.
-STOP_SECONDS_MAX = 30.0
+# uvicorn lets requests end for 10 s, then the bus parts finish what is in their hands; after that a kill loses nothing.
+STOP_SECONDS_MAX = 20.0
 HEALTH_SECONDS_MAX = 5.0
 
 
@@ -56,7 +56,7 @@ class ServicePart:
         self._child.start()
 
     async def stop(self) -> None:
-        """Ask the service to end, kill it after 30 s."""
+        """Ask the service to end, kill it after 20 s."""
         await self._child.stop(STOP_SECONDS_MAX)
 
     async def kill(self) -> None:

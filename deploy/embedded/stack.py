@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import httpx
 
-from deploy.embedded.addresses import Addresses
+from deploy.embedded.addresses import Addresses, for_asyncpg
 from deploy.embedded.child import Child, Command
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.files import tail
-from deploy.embedded.folder import ClockKind, FolderLock, end_orphans, settle_clock
+from deploy.embedded.folder import ClockKind, FolderLock, empty, end_orphans, settle_clock
 from deploy.embedded.kafka import EmbeddedKafka
-from deploy.embedded.ports import PortBook
+from deploy.embedded.part import Part
+from deploy.embedded.ports import HOST, PortBook, becomes_free
 from deploy.embedded.postgres import EmbeddedPostgres
 from deploy.embedded.report import Report, Silence
 from deploy.embedded.sample import Sample
@@ -38,34 +39,9 @@ RESTART_SECONDS_MIN = 0.2
 RESTART_SECONDS_MAX = 4.0  # a part that ends again and again is still restarted within 5 s
 STABLE_SECONDS = 30.0  # a part that ran this long has its next restart at once
 WITHDRAW_SECONDS = 10.0  # a single restart passes; addresses of a stack that is really down are withdrawn
+PORT_SECONDS_MAX = 3.0
 HEALTH_POLL_SECONDS = 0.25
 ANNOUNCE_POLL_SECONDS = 1.0
-
-
-class Part(Protocol):
-    """What the stack needs of anything that runs."""
-
-    name: str
-
-    @property
-    def pid(self) -> int | None:
-        """The process number while it runs."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process runs."""
-
-    async def start(self) -> None:
-        """Start it; parts return when they answer, services at once."""
-
-    async def stop(self) -> None:
-        """Ask it to end, kill it after its grace."""
-
-    async def kill(self) -> None:
-        """Kill it."""
-
-    async def ended(self) -> int:
-        """Wait until it ends; return its exit code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +58,7 @@ class Stack:
 
     `bootstrap_servers`, `database_url` and `smtp_url` put real servers in the place of the embedded ones. `start` is
     the business instant at which a new folder's simulated clock begins. `sample` is loaded into an empty catalogue.
+    `begin_empty` removes what an earlier stack kept in the folder, once it is sure that none runs there.
     Raises EmbeddedError when the stack cannot be had.
     """
 
@@ -95,6 +72,7 @@ class Stack:
         database_url: str | None = None,
         smtp_url: str | None = None,
         sample: Path = DEFAULT_SAMPLE,
+        begin_empty: bool = False,
         wiring: Wiring | None = None,
         report: Report | None = None,
     ) -> None:
@@ -105,17 +83,19 @@ class Stack:
         self._clock_kind = clock
         self._clock_start = start
         self._bootstrap_servers = bootstrap_servers
-        self._database_url = _for_asyncpg(database_url) if database_url else None
+        self._database_url = for_asyncpg(database_url) if database_url else None
         self._smtp_url = smtp_url
         self._mailbox_url: str | None = None
         self._sample_folder = sample.absolute()
         self._wiring = wiring or Wiring()
         self._report = report or Silence()
+        self._begin_empty = begin_empty
         self._lock = FolderLock(self.data)
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._announcer: asyncio.Task[None] | None = None
         self._client: httpx.AsyncClient | None = None
         self.addresses: Addresses
+        self.service_ports: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -136,6 +116,8 @@ class Stack:
             if orphans:
                 listed = ", ".join(orphans)
                 self._report.warn(f"Đã dừng tiến trình cũ: {listed}", f"ended what an earlier run left: {listed}")
+            if self._begin_empty:
+                await asyncio.to_thread(empty, self.data)
             clock = settle_clock(self.data, self._clock_kind, self._clock_start)
             self._client = httpx.AsyncClient(trust_env=False)
             await self._start_parts()
@@ -264,7 +246,14 @@ class Stack:
     async def _start_services(self, clock: Path | None) -> None:
         book = PortBook(self.data / "ports.json")
         ports = {name: book.port(name) for name in self._wiring.services}
-        urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        self.service_ports = ports
+        urls = {name: f"http://{HOST}:{port}" for name, port in ports.items()}
+        for name, port in ports.items():
+            if not await becomes_free(port, PORT_SECONDS_MAX):
+                raise EmbeddedError(
+                    vi=f"Cổng {port} của {name} đang bị chương trình khác chiếm. Hãy dừng chương trình đó.",
+                    en=f"Port {port} of {name} is taken by another program. Stop that program.",
+                )
         (self.data / "objects").mkdir(exist_ok=True)
         self._environment: dict[str, str | None] = {
             "LIENTHONG_BOOTSTRAP_SERVERS": self._bootstrap_servers,
@@ -386,11 +375,3 @@ async def _all(work: Sequence[Awaitable[None]]) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         raise
-
-
-def _for_asyncpg(url: str) -> str:
-    """Return a PostgreSQL URL with the driver named, as SQLAlchemy wants it."""
-    for scheme in ("postgresql://", "postgres://"):
-        if url.startswith(scheme):
-            return "postgresql+asyncpg://" + url.removeprefix(scheme)
-    return url

@@ -6,7 +6,7 @@ import signal
 from deploy.embedded.report import ConsoleReport
 from deploy.embedded.stack import Stack
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 async def supervise(stack: Stack, report: ConsoleReport) -> None:
@@ -21,32 +21,51 @@ async def supervise(stack: Stack, report: ConsoleReport) -> None:
         (asked_again if asked.is_set() else asked).set()
 
     loop = asyncio.get_running_loop()
-    for number in SIGNALS:
+    # Under nohup a hang-up is ignored, and stays so.
+    signals = [number for number in STOP_SIGNALS if number != signal.SIGHUP or _heeded(number)]
+    for number in signals:
         loop.add_signal_handler(number, on_signal)
     try:
-        if await _first(asyncio.create_task(stack.start()), asked):
-            report.show(stack.addresses, str(stack.addresses_file))
-            await _first(asyncio.create_task(stack.failed()), asked)
-            report.say("Đang dừng", "stopping")
-        stopping = asyncio.create_task(stack.stop())
-        if not await _first(stopping, asked_again, cancel=False):
+        running = asyncio.create_task(_run(stack, report))
+        if await _first(running, asked):
+            return
+        report.say("Đang dừng", "stopping")
+        running.cancel()
+        stopping = asyncio.create_task(_close(running, stack))
+        if not await _first(stopping, asked_again):
             await stack.kill_all()
             await stopping
         report.say("Đã dừng", "stopped")
     finally:
-        for number in SIGNALS:
+        for number in signals:
             loop.remove_signal_handler(number)
 
 
-async def _first(work: asyncio.Task[None], event: asyncio.Event, *, cancel: bool = True) -> bool:
-    """Wait for the work or the event; return whether the work was done first, raising its error. Else cancel it."""
+async def _run(stack: Stack, report: ConsoleReport) -> None:
+    """Start the stack and stay; ends only by raising."""
+    await stack.start()
+    report.show(stack.addresses, str(stack.addresses_file))
+    try:
+        await stack.failed()
+    finally:
+        await stack.stop()
+
+
+async def _close(running: asyncio.Task[None], stack: Stack) -> None:
+    await asyncio.gather(running, return_exceptions=True)
+    await stack.stop()
+
+
+def _heeded(number: signal.Signals) -> bool:
+    return signal.getsignal(number) != signal.SIG_IGN
+
+
+async def _first(work: asyncio.Task[None], event: asyncio.Event) -> bool:
+    """Wait for the work or the event; return whether the work was done first, raising its error."""
     waiting = asyncio.create_task(event.wait())
     await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     if work.done():
         await work
         return True
-    if cancel:
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
     return False

@@ -111,3 +111,13 @@ def test_a_drawn_port_is_free_and_none_that_was_drawn_before() -> None:
     port = free_port()
     assert is_free(port)
     assert free_port(frozenset({port})) != port
+
+
+async def test_the_command_line_is_on_record_as_soon_as_the_child_has_started(tmp_path: Path) -> None:
+    for _ in range(20):  # read too early, it is empty now and then
+        child = a_child(tmp_path)
+        child.start()
+        record = Record.read(tmp_path / "child.pid")
+        await child.kill()
+        assert record is not None
+        assert list(record.command) == SLEEP

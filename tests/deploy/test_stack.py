@@ -20,7 +20,8 @@ import pytest_asyncio
 
 from deploy.embedded.child import is_there
 from deploy.embedded.errors import EmbeddedError
-from deploy.embedded.stack import SERVICES, Part, Stack, Wiring
+from deploy.embedded.part import Part
+from deploy.embedded.stack import SERVICES, Stack, Wiring
 from shared.clock import ClockFile
 from tests.parts import Broker, MailServer, until
 
@@ -162,6 +163,30 @@ async def test_a_service_that_is_held_down_stays_down_until_it_is_let_go(a_stack
         assert await until(lambda: pid_behind(stack.addresses.ingest), RESTART_SECONDS_MAX)
 
 
+async def test_a_stack_can_begin_empty_and_leaves_alone_what_others_keep_there(
+    a_stack: MakeStack, diary: Callable[[], list[str]], own_folder: Path
+) -> None:
+    async with a_stack() as stack:
+        (stack.data / "objects" / "old").write_text("old")
+        (stack.data / "notes.txt").write_text("somebody's")
+        with pytest.raises(EmbeddedError, match="in use"):  # never under a stack that runs
+            await a_stack(begin_empty=True).start()
+    async with a_stack(begin_empty=True) as stack:
+        assert (stack.data / "notes.txt").read_text() == "somebody's"
+        assert not (stack.data / "objects" / "old").exists()
+
+
+async def test_a_port_that_another_program_took_is_named(a_stack: MakeStack) -> None:
+    async with a_stack() as stack:
+        port = stack.service_ports["ingest"]
+    thief = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", port)
+    try:
+        with pytest.raises(EmbeddedError, match=f"Port {port} of ingest is taken"):
+            await a_stack().start()
+    finally:
+        thief.close()
+
+
 async def test_two_stacks_on_one_folder_are_refused_in_both_languages(a_stack: MakeStack) -> None:
     async with a_stack() as stack:
         with pytest.raises(EmbeddedError, match="in use by another lienthong") as caught:
@@ -199,6 +224,7 @@ import asyncio, json, sys
 from pathlib import Path
 from rich.console import Console
 from deploy.embedded.report import ConsoleReport
+from deploy.embedded.part import Part
 from deploy.embedded.stack import Stack, Wiring
 from deploy.embedded.supervisor import supervise
 data, sample, servers = sys.argv[1:]
