@@ -1,6 +1,6 @@
 """A small service on the bus kit, wired as an `app.py` wires one; tests change a part and see what it was for."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import BigInteger, Column, Identity, Integer, MetaData, Table, Text, insert, select
@@ -9,6 +9,7 @@ from sqlalchemy.schema import CreateSchema
 
 from shared.bus import Handlers, Parts, RelayWakeup, ServiceBus, UnitOfWorkFactory, Work, bus_tables
 from shared.bus.guard import Guard
+from shared.bus.outbox import PostgresOutbox
 from shared.bus.tables import BusTables
 from shared.bus.topics import TopicTable
 from shared.clock import RealClock
@@ -28,8 +29,6 @@ EFFECTS = Table(
     Column("number", Integer, nullable=False),
 )
 """What the handler did, one row each time: twice the same number is an effect done twice."""
-
-Hook = Callable[[Event[CountedV1]], Awaitable[None] | None]
 
 
 @dataclass
@@ -51,6 +50,17 @@ class Counter:
         async with self.units_of_work.begin(units=[unit]) as work:
             for number in numbers:
                 work.publish(CountedV1(number=number), unit=unit)
+
+    @property
+    def outbox(self) -> PostgresOutbox:
+        """The real outbox."""
+        outbox = self.units_of_work.parts.outbox
+        assert isinstance(outbox, PostgresOutbox)
+        return outbox
+
+    def topic(self, name: str) -> str:
+        """Return the full name of one of the test's topics."""
+        return f"{self.prefix}.{name}"
 
     async def effects(self) -> list[tuple[str, int]]:
         """Return what was done, in order."""
