@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from deploy.embedded.child import Record
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.java import find_java
 from deploy.embedded.kafka import EmbeddedKafka
-from tests.parts import until
 
 
 async def cluster_id(broker: EmbeddedKafka) -> str:
@@ -42,10 +40,15 @@ async def read(broker: EmbeddedKafka, topic: str) -> bytes | None:
         return value
 
 
-async def test_a_killed_broker_comes_back_with_its_data_at_its_address(own_kafka: EmbeddedKafka) -> None:
+async def test_a_killed_broker_comes_back_with_its_data_at_its_address(
+    own_kafka: EmbeddedKafka, kafka: EmbeddedKafka
+) -> None:
     await publish(own_kafka, "kept", b"figure")
     before = (own_kafka.bootstrap_servers, await cluster_id(own_kafka))
-    await own_kafka.kill()
+    assert before[1] != await cluster_id(kafka)  # an empty folder gets a cluster id of its own
+    assert own_kafka.pid is not None
+    os.kill(own_kafka.pid, signal.SIGKILL)
+    assert await own_kafka.ended() == -signal.SIGKILL
     again = EmbeddedKafka(own_kafka.folder)
     await again.start()
     try:
@@ -53,10 +56,8 @@ async def test_a_killed_broker_comes_back_with_its_data_at_its_address(own_kafka
         assert await read(again, "kept") == b"figure"
     finally:
         await again.stop()
-
-
-async def test_an_empty_folder_gets_a_cluster_id_of_its_own(own_kafka: EmbeddedKafka, kafka: EmbeddedKafka) -> None:
-    assert await cluster_id(own_kafka) != await cluster_id(kafka)
+    assert not again.alive
+    assert not (own_kafka.folder / "kafka.pid").exists()
 
 
 async def test_the_orphan_of_a_killed_run_is_ended_by_the_next_start(own_kafka: EmbeddedKafka) -> None:
@@ -69,33 +70,17 @@ async def test_the_orphan_of_a_killed_run_is_ended_by_the_next_start(own_kafka: 
         assert not own_kafka.alive
         assert await cluster_id(next_run)
     finally:
-        await next_run.stop()
-
-
-async def test_a_process_that_only_has_the_recorded_number_is_left_alone(own_folder: Path) -> None:
-    kafka = own_folder / "kafka"
-    kafka.mkdir()
-    stranger = Record.of(os.getppid())
-    Record(stranger.pid, stranger.started_at - 100, stranger.command).write(kafka / "kafka.pid")
-    broker = EmbeddedKafka(kafka)
-    await broker.start()
-    try:
-        assert stranger.find() is not None
-    finally:
-        await broker.kill()
+        await next_run.kill()
 
 
 async def test_a_broker_that_cannot_start_says_why_and_leaves_no_process(own_folder: Path) -> None:
     broker = EmbeddedKafka(own_folder / "kafka", properties={"num.io.threads": "none"})
+    stranger = Record.of(os.getppid())  # has the number that an earlier run recorded, and is somebody else
+    Record(stranger.pid, stranger.started_at - 100, stranger.command).write(broker.folder / "kafka.pid")
     with pytest.raises(EmbeddedError, match=r"num\.io\.threads"):
         await broker.start()
     assert not broker.alive
-
-
-async def test_a_stopped_broker_is_gone_and_its_record_with_it(own_kafka: EmbeddedKafka) -> None:
-    await own_kafka.stop()
-    assert not own_kafka.alive
-    assert not (own_kafka.folder / "kafka.pid").exists()
+    assert stranger.find() is not None
 
 
 def test_no_installed_java_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,12 +113,3 @@ def test_without_the_wheel_a_fitting_java_is_taken(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("deploy.embedded.java.java_of_the_wheel", lambda: None)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     assert find_java() == java
-
-
-async def test_a_kill_of_the_process_alone_is_noticed(own_kafka: EmbeddedKafka) -> None:
-    assert own_kafka.pid is not None
-    os.kill(own_kafka.pid, signal.SIGKILL)
-    started = time.monotonic()
-    assert await own_kafka.ended() == -signal.SIGKILL
-    await until(lambda: not own_kafka.alive)
-    assert time.monotonic() - started < 5
