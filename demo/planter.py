@@ -4,8 +4,8 @@ It never sleeps blindly: it goes on when the books so far balance, and gives up 
 """
 
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -13,13 +13,12 @@ from demo.checker import Balance, check
 from demo.checks.arrivals import package_of
 from demo.checks.imbalance import Books, Imbalance
 from demo.dispatch import Dispatch, Garbage, GarbageBody
-from demo.doors import HttpDoor, KafkaDoor, source_of
+from demo.doors import source_of
 from demo.expectations import expectations_of
+from demo.facts import Facts
 from demo.ledger import AnyEntry, ClockMoved, Door, LedgerFile, Sending, Sent, Started
-from demo.outside import Outside
 from demo.sample import Sample
 from demo.scenario import Scenario
-from demo.stack import Stack
 from demo.stands import Stand
 
 SETTLE_SECONDS_MAX = 30.0
@@ -50,6 +49,42 @@ class Progress(Protocol):
         """Tell that everything awaited is there."""
 
 
+class Clockwork(Protocol):
+    """What the planter needs of the stack."""
+
+    def check(self) -> None:
+        """Raise StackError when the stack has ended by itself."""
+
+    def advance_clock(self, to: datetime) -> None:
+        """Move business time."""
+
+
+class Onlooker(Protocol):
+    """What the planter needs to see."""
+
+    def look_into_mailbox(self) -> None:
+        """Read the mailbox anew."""
+
+    def ask_for_status(self, packages: Iterable[tuple[str, str]], pool: Executor) -> None:
+        """Ask what became of packages, given as (package id, unit)."""
+
+    def watermark(self) -> datetime | None:
+        """Return up to when the doors say that all is published."""
+
+    def business_times(self) -> list[datetime]:
+        """Return what time it is for each service."""
+
+    def facts(self) -> Facts:
+        """Return what has been seen."""
+
+
+class Sender(Protocol):
+    """A door."""
+
+    def send(self, dispatch: Dispatch) -> Sent:
+        """Send, and return what came back at once."""
+
+
 class NotSettledError(Exception):
     """The outside does not show what it must within the time; the message says what is missing."""
 
@@ -62,11 +97,12 @@ class Planter:
         scenario: Scenario,
         sample: Sample,
         *,
-        stack: Stack,
-        outside: Outside,
-        doors: tuple[KafkaDoor, HttpDoor],
+        stack: Clockwork,
+        outside: Onlooker,
+        doors: tuple[Sender, Sender],
         ledger: LedgerFile,
         progress: Progress,
+        settle_seconds_max: float = SETTLE_SECONDS_MAX,
     ) -> None:
         self._scenario = scenario
         self._sample = sample
@@ -75,6 +111,7 @@ class Planter:
         self._kafka, self._http = doors
         self._ledger = ledger
         self._progress = progress
+        self._settle_seconds_max = settle_seconds_max
         self._history = [str(delivery) for delivery in sample.past]
         self.entries: list[AnyEntry] = []
 
@@ -155,7 +192,7 @@ class Planter:
             self._progress.waiting(missing)
             return not missing
 
-        self._wait(settled, SETTLE_SECONDS_MAX, lambda: _listed(missing))
+        self._wait(settled, self._settle_seconds_max, lambda: _listed(missing))
         self._progress.settled()
 
     def _missing(self, past: datetime | None) -> list[Imbalance]:
@@ -188,7 +225,7 @@ class Planter:
             time.sleep(POLL_SECONDS)
 
 
-def start_of(outside: Outside) -> datetime:
+def start_of(outside: Onlooker) -> datetime:
     """Return where business time stands, in whole seconds. Raises ValueError when the services disagree."""
     times = outside.business_times()
     if max(times) - min(times) > timedelta(minutes=1):
@@ -201,6 +238,7 @@ def _now() -> datetime:
 
 
 def _listed(missing: Sequence[Imbalance]) -> str:
-    lines = [str(imbalance) for imbalance in missing[:MISSING_SHOWN_MAX]]
+    causes_first = sorted(missing, key=lambda imbalance: imbalance.kind in LOOKED_AT_LAST)
+    lines = [str(imbalance) for imbalance in causes_first[:MISSING_SHOWN_MAX]]
     rest = len(missing) - len(lines)
     return "\n".join(["still missing", *lines, *([f"and {rest} more"] if rest > 0 else [])])

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Self
 
 import httpx
 
+COMMAND = (sys.executable, "-m", "services.cli")
 ADDRESSES_FILE = "addresses.json"
 LOG_FILE = "demo-stack.log"
 UP_SECONDS_MAX = 90.0
@@ -57,11 +58,12 @@ class Addresses:
 class Stack:
     """The stack in a data folder of its own, which is emptied at the start.
 
-    Used as a context manager: whatever happens inside, the stack is stopped.
+    Used as a context manager: whatever happens inside, the stack is stopped. `command` is the `lienthong` command.
     """
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, command: Sequence[str] = COMMAND) -> None:
         self.data = data
+        self._prefix = command
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -123,10 +125,10 @@ class Stack:
             process.wait()
             raise StackError(f"the stack did not stop within {STOP_SECONDS_MAX:.0f} s and was killed") from None
 
-    def hand_over(self) -> int | None:
-        """Leave the stack running; return its process id."""
+    def hand_over(self) -> subprocess.Popen[bytes] | None:
+        """Leave the stack running; return its process."""
         process, self._process = self._process, None
-        return process.pid if process is not None else None
+        return process
 
     def log_tail(self) -> str:
         """Return the last lines that the stack printed."""
@@ -135,9 +137,8 @@ class Stack:
             return ""
         return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:])
 
-    @staticmethod
-    def _command(*arguments: str) -> list[str]:
-        return [sys.executable, "-m", "services.cli", *arguments]
+    def _command(self, *arguments: str) -> list[str]:
+        return [*self._prefix, *arguments]
 
 
 def business_time(address: str, client: httpx.Client) -> datetime:

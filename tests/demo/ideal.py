@@ -16,6 +16,7 @@ from demo.scenario import Scenario
 from demo.timetable import Due
 
 MACHINE = datetime(2026, 11, 24, 9, tzinfo=UTC)
+LONG_AGO = datetime(1900, 1, 1, tzinfo=UTC)
 UNREADABLE = {Garbage.NO_ID, Garbage.BAD_HEADER}
 
 
@@ -24,6 +25,7 @@ class IdealSystem:
     """Its state is what it has published."""
 
     sample: Sample
+    now: datetime = LONG_AGO
     entries: list[AnyEntry] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
     judgements: list[Judgement] = field(default_factory=list)
@@ -40,19 +42,31 @@ class IdealSystem:
     _packages: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def play(self, scenario: Scenario) -> None:
-        """Play it all."""
-        for due in self.sample.timetable.dues:
-            self.deadlines.append(DeadlineFact(f"o{due.delivery}", "opened", due.delivery, 1, due.due_at))
+        """Play it all, and write the ledger that a planter would write."""
+        self.start()
         for stand in scenario.stands:
             if stand.number:
                 self.entries.append(ClockMoved(machine_at=self._tick(), business_at=stand.at))
+                self.advance(stand.at)
             else:
+                self.now = stand.at
                 self.entries.append(Started(machine_at=self._tick(), business_at=stand.at, seed=scenario.seed))
-            for instant in stand.passes:
-                self._pass(instant)
             for wave in scenario.waves(stand.number):
                 for dispatch in wave:
-                    self._take(dispatch, stand.at)
+                    self.entries.append(self._announced(dispatch))
+                    self.entries.append(self.take(dispatch))
+
+    def start(self) -> None:
+        """Open all deliveries."""
+        for due in self.sample.timetable.dues:
+            self.deadlines.append(DeadlineFact(f"o{due.delivery}", "opened", due.delivery, 1, due.due_at))
+
+    def advance(self, to: datetime) -> None:
+        """Let business time pass."""
+        for instant in self.sample.timetable.instants():
+            if self.now < instant <= to:
+                self._pass(instant)
+        self.now = to
 
     def facts(self) -> Facts:
         """Return what is seen outside."""
@@ -89,47 +103,36 @@ class IdealSystem:
             self.mails.append(Mail(message_id, (contact.email,), step, steps))
             self.notifications.append(Notification(f"n{message_id}", "sent", message_id, contact.id, steps))
 
-    def _take(self, dispatch: Dispatch, at: datetime) -> None:
-        unreadable = isinstance(dispatch.body, GarbageBody) and dispatch.body.kind in UNREADABLE
-        kafka = dispatch.door is Door.KAFKA
-        readable = kafka and not unreadable
-        self.entries.append(
-            Sending(
-                machine_at=self._tick(),
-                item=dispatch.item,
-                case=dispatch.case,
-                what=dispatch.what,
-                door=dispatch.door,
-                unit=dispatch.unit,
-                outcome=dispatch.outcome,
-                business_at=at,
-                reports=dispatch.reports,
-                ce_source=source_of(dispatch.unit) if readable else None,
-                ce_id=dispatch.item if readable else None,
-                status_expected=dispatch.status_expected,
-            )
+    def _announced(self, dispatch: Dispatch) -> Sending:
+        readable = _has_readable_id(dispatch)
+        return Sending(
+            machine_at=self._tick(),
+            item=dispatch.item,
+            case=dispatch.case,
+            what=dispatch.what,
+            door=dispatch.door,
+            unit=dispatch.unit,
+            outcome=dispatch.outcome,
+            business_at=self.now,
+            reports=dispatch.reports,
+            ce_source=source_of(dispatch.unit) if readable else None,
+            ce_id=dispatch.item if readable else None,
+            status_expected=dispatch.status_expected,
         )
+
+    def take(self, dispatch: Dispatch) -> Sent:
+        """Take something in at a door; return what the sender sees at once."""
+        kafka = dispatch.door is Door.KAFKA
         offset = self._offsets[dispatch.unit] if kafka else None
         self._offsets[dispatch.unit] += kafka
         package = f"pk-{dispatch.item}"
         status = {Outcome.RECEIVED: 202, Outcome.EXPLAINED: 202, Outcome.REJECTED: 422}.get(
             dispatch.outcome, dispatch.status_expected or 400
         )
-        self.entries.append(
-            Sent(
-                machine_at=self._tick(),
-                item=dispatch.item,
-                offset=offset,
-                status=None if kafka else status,
-                package_id=None if kafka else package,
-                finding_count=int(dispatch.outcome is Outcome.REJECTED),
-                problem=None if kafka or status == 202 else dispatch.what,
-            )
-        )
-        event_id = dispatch.item if readable else None
+        event_id = dispatch.item if _has_readable_id(dispatch) else None
         match dispatch.outcome:
             case Outcome.RECEIVED:
-                self._receive(dispatch, package, at)
+                self._receive(dispatch, package, self.now)
             case Outcome.EXPLAINED:
                 self._explain(dispatch)
             case Outcome.REJECTED | Outcome.DEAD_LETTER if kafka:
@@ -137,6 +140,15 @@ class IdealSystem:
         if dispatch.outcome is Outcome.DEAD_LETTER and offset is not None:
             topic = f"agency.{dispatch.unit}.submissions"
             self.dead_letters.append(DeadLetter(dispatch.item, "ingest", topic, 0, offset, "not_json", dispatch.what))
+        return Sent(
+            machine_at=self._tick(),
+            item=dispatch.item,
+            offset=offset,
+            status=None if kafka else status,
+            package_id=None if kafka else package,
+            finding_count=int(dispatch.outcome is Outcome.REJECTED),
+            problem=None if kafka or status == 202 else dispatch.what,
+        )
 
     def _receive(self, dispatch: Dispatch, package: str, at: datetime) -> None:
         reports = [(report.delivery, report.version, report.verdict) for report in dispatch.reports]
@@ -190,3 +202,8 @@ class IdealSystem:
     ) -> None:
         number = f"a{len(self.answers)}"
         self.answers.append(Answer(number, unit, kind, event_id, offset, package, verdict, reports, findings))
+
+
+def _has_readable_id(dispatch: Dispatch) -> bool:
+    unreadable = isinstance(dispatch.body, GarbageBody) and dispatch.body.kind in UNREADABLE
+    return dispatch.door is Door.KAFKA and not unreadable
