@@ -45,8 +45,8 @@ def _read_heads(content: str, findings: Findings) -> dict[str, _Head]:
         if identifier in heads:
             duplicate(row, "id", identifier)
         dates = validity(row)
-        if row.good:
-            heads[identifier] = _Head(name, dates)
+        if identifier:
+            heads.setdefault(identifier, _Head(name, dates))
     return heads
 
 
@@ -62,7 +62,7 @@ def _read_members(content: str, heads: Mapping[str, _Head], findings: Findings) 
                 Text(vi="Xóa dòng này", en="Delete this row"),
             )
         member = _Member(code=Code(code=code, name=row.name(), parent=row.optional("parent")), **validity(row))
-        if row.good:
+        if dimension and code:
             found[dimension, code].append((row, member))
     members: dict[str, list[_Member]] = defaultdict(list)
     for (dimension, _), rows in found.items():

@@ -93,7 +93,7 @@ def _read_heads(content: str, units: Container[str], findings: Findings) -> dict
             **validity(row),
         )
         check_known(row, "receiver", version.receiver, units)
-        if row.good:
+        if code:  # also from a faulty row: what names it is not at fault
             heads[code].append((row, version))
     return heads
 
@@ -105,7 +105,7 @@ def _read_columns(content: str, forms: Container[str], findings: Findings) -> di
         check_known(row, "form_code", form, forms)
         frequencies = tuple(row.one_of("frequencies", value, Frequency) for value in row.names("frequencies"))
         part = _Part(column=Column(id=identifier, name=row.name(), frequencies=frequencies), **validity(row))
-        if row.good:
+        if identifier:
             found[form][identifier].append((row, part))
     parts: dict[str, list[_Part]] = defaultdict(list)
     for form, columns in found.items():

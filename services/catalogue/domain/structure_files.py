@@ -35,7 +35,7 @@ def read_units(content: str, findings: Findings) -> dict[str, UnitV1]:
             kafka_door=row.flag("kafka_door", default=False),
             **validity(row),
         )
-        if row.good:
+        if code:  # also from a faulty row: what names it is not at fault
             found[code].append((row, version))
     units = {code: UnitV1(code=code, versions=in_order(rows)) for code, rows in found.items()}
     for rows in found.values():
@@ -60,6 +60,6 @@ def read_indicators(content: str, dimensions: Container[str], findings: Findings
         )
         for dimension in version.dimensions:
             check_known(row, "dimensions", dimension, dimensions)
-        if row.good:
+        if code:  # also from a faulty row: what names it is not at fault
             found[code].append((row, version))
     return {code: IndicatorV1(code=code, versions=in_order(rows)) for code, rows in found.items()}
