@@ -13,6 +13,7 @@ from demo.delivery import Delivery
 from demo.dispatch import Dispatch, ExplanationBody, Garbage, GarbageBody, PackageBody
 from demo.ledger import Door, Sent
 from demo.stack import Addresses
+from demo.topics import CRITICAL_LOGS
 from demo.wire import cloud_event, encoded, explanation_json, package_json, spoiled_body, spoiled_event
 from demo.workbook import fill
 
@@ -30,7 +31,14 @@ class KafkaDoor:
     """Publishes on `agency.<unit>.submissions`."""
 
     def __init__(self, addresses: Addresses) -> None:
-        self._producer = Producer({"bootstrap.servers": addresses.bootstrap_servers, "acks": "all", "linger.ms": 5})
+        self._producer = Producer(
+            {
+                "bootstrap.servers": addresses.bootstrap_servers,
+                "acks": "all",
+                "linger.ms": 5,
+                "log_level": CRITICAL_LOGS,
+            }
+        )
 
     def send(self, dispatch: Dispatch) -> Sent:
         """Publish, and wait until the broker has it. Raises KafkaException when it does not take it."""

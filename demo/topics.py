@@ -24,6 +24,7 @@ SERVICES = ("catalogue", "ingest", "validate", "notify")
 TYPE_PREFIX = "vn.lienthong."
 METADATA_TIMEOUT_SECONDS = 10.0
 POLL_SECONDS = 0.1
+CRITICAL_LOGS = 2  # syslog's; the client would tell the terminal about a broker that was stopped on purpose
 
 
 class TopicReader:
@@ -39,6 +40,7 @@ class TopicReader:
                 "group.id": "demo",  # required by the client; nothing is committed
                 "enable.auto.commit": False,
                 "fetch.wait.max.ms": 50,
+                "log_level": CRITICAL_LOGS,
             }
         )
         self._topics = [
