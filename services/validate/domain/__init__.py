@@ -1,0 +1,1 @@
+"""What a report is checked by and what follows from it: values in, values out."""

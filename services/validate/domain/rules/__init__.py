@@ -1,0 +1,1 @@
+"""The rule language: read (`language`), bound to a form (`compile`), evaluated (`check`)."""
