@@ -8,6 +8,7 @@ from rich.align import Align
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.rule import Rule
+from rich.table import Table
 from rich.text import Text
 
 from demo import tables
@@ -85,20 +86,16 @@ def _head(result: Result, seconds: float) -> RenderableType:
 
 
 def _next(result: Result, kept: Addresses | None) -> RenderableType:
-    lines = Text()
+    lines = Table.grid(padding=(0, 3))
     if kept is not None:
-        lines.append("The stack goes on running:\n")
-        for name, address in {**kept.services, "mailbox": kept.mailbox}.items():
-            lines.append(f"  {name:<10} {address}\n")
-        lines.append(f"  Kafka      {kept.bootstrap_servers}\n")
+        for name, address in {**kept.services, "mailbox": kept.mailbox, "Kafka": kept.bootstrap_servers}.items():
+            lines.add_row(Text(name, style="bold"), address)
     else:
-        lines.append("make up", style="bold").append(
-            "            the same stack, to play with: pages, mailbox, Kafka, tokens\n"
-        )
-        lines.append("make demo KEEP=1", style="bold").append("   plays this and leaves it running\n")
-    lines.append(f"{result.data}/ledger.jsonl", style="bold").append("   what was announced before it was sent\n")
-    lines.append("docs/guides/", style="bold").append("       how an agency sends: Kafka, HTTP, Excel\n")
-    lines.append("docs/events/", style="bold").append("       every event that travelled here\n")
+        lines.add_row(Text("make up", style="bold"), "the same stack, to play with: pages, mailbox, Kafka, tokens")
+        lines.add_row(Text("python -m demo --keep", style="bold"), "plays this and leaves it running")
+    lines.add_row(Text(f"{result.data}/", style="bold"), "the ledger, the mails, the logs of every part")
+    lines.add_row(Text("docs/guides/", style="bold"), "how an agency sends: Kafka, HTTP, Excel")
+    lines.add_row(Text("docs/events/", style="bold"), "every event that travelled here")
     return lines
 
 

@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -30,6 +29,7 @@ VERDICT_NAMES = {
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 STATUS_NAMES = {"estimate": "ước tính", "preliminary": "sơ bộ", "final": "chính thức"}
 DETAIL_WIDTH_MAX = 90
+NAME_WIDTH_MAX = 34
 
 
 @dataclass(frozen=True)
@@ -82,19 +82,39 @@ def by_door_and_verdict(view: View) -> RenderableType:
 
 
 def matrix(view: View) -> RenderableType:
-    """Units × forms: one row a unit, one column a deadline, in it each form with a mark for each of its deliveries."""
-    found = view.outcomes
-    days = sorted({_day(view, outcome) for outcome in found.values()})
-    cells: dict[tuple[str, date], dict[str, list[DeliveryOutcome]]] = defaultdict(lambda: defaultdict(list))
-    for outcome in found.values():
-        cells[outcome.due.unit, _day(view, outcome)][outcome.due.form].append(outcome)
-    made = table("unit", "", *(f"by {day:%d/%m}" for day in days))
-    for unit in dict.fromkeys(outcome.due.unit for outcome in found.values()):
-        row = [Text(unit, style="bold"), Text(view.sample.units[unit].name, style=FAINT)]
-        row.extend(_forms(cells.get((unit, day), {})) for day in days)
+    """Units × forms: one row a unit; in each column the unit's forms with a mark for each delivery."""
+    found = view.outcomes.values()
+    cells: dict[tuple[str, int], dict[str, list[DeliveryOutcome]]] = defaultdict(lambda: defaultdict(list))
+    heads: dict[int, list[Delivery]] = defaultdict(list)
+    for outcome in found:
+        delivery = Delivery.parse(outcome.due.delivery)
+        heads[_column(delivery)].append(delivery)
+        cells[delivery.unit, _column(delivery)][delivery.form].append(outcome)
+    groups = sorted(heads)
+    made = table("unit", "", *(_head(heads[group]) for group in groups))
+    for unit in dict.fromkeys(outcome.due.unit for outcome in found):
+        name = Text(view.sample.units[unit].name, style=FAINT, no_wrap=True, overflow="ellipsis")
+        row = [Text(unit, style="bold"), name]
+        row.extend(_forms(cells.get((unit, group), {})) for group in groups)
         made.add_row(*row)
-    made.columns[1].max_width, made.columns[1].no_wrap = 34, True
-    return Group(made, Padding(_legend(found.values()), (0, 0, 1, 0)))
+    made.columns[1].max_width = NAME_WIDTH_MAX
+    for column in made.columns[2:]:
+        column.no_wrap = True  # a narrow terminal cuts the names, not the marks
+    return Group(made, Padding(_legend(found), (0, 0, 1, 0)))
+
+
+def _column(delivery: Delivery) -> int:
+    """Longer periods, months, and what is firmer than an estimate."""
+    if delivery.status != "estimate":
+        return 2
+    return 1 if delivery.month_count == 1 else 0
+
+
+def _head(deliveries: Iterable[Delivery]) -> str:
+    every = sorted(deliveries, key=lambda delivery: (delivery.month_count, delivery.period))
+    periods = dict.fromkeys(delivery.period for delivery in every)
+    statuses = [name for status, name in STATUS_NAMES.items() if any(each.status == status for each in every)]
+    return f"{', '.join(periods)}\n{', '.join(statuses)}"
 
 
 def _forms(forms: dict[str, list[DeliveryOutcome]]) -> Text:
@@ -243,10 +263,6 @@ def _row(made: Table, sending: Sending, words: str) -> None:
 
 def _by_item(sendings: Iterable[Sending]) -> list[Sending]:
     return sorted(sendings, key=lambda sending: sending.item)
-
-
-def _day(view: View, outcome: DeliveryOutcome) -> date:
-    return outcome.due.due_at.astimezone(view.sample.timetable.zone).date()
 
 
 def _count(number: int) -> Text:
