@@ -65,7 +65,10 @@ def run(data: Path, seed: int, console: Console, *, keep: bool) -> bool:
 @contextmanager
 def _meeting(stack: Stack, addresses: Addresses, sample: Sample) -> Iterator[_Meeting]:
     topics = TopicReader(addresses.bootstrap_servers, sample.agencies)
-    with LedgerFile(stack.data / LEDGER_FILE) as ledger, httpx.Client(timeout=HTTP_SECONDS_MAX) as client:
+    path = stack.data / LEDGER_FILE
+    path.unlink(missing_ok=True)  # an earlier run's
+    # No proxy of the environment: everything is on this machine.
+    with LedgerFile(path) as ledger, httpx.Client(timeout=HTTP_SECONDS_MAX, trust_env=False) as client:
         door = HttpDoor(addresses, client)
         try:
             _wait_for_topics(topics)

@@ -1,8 +1,6 @@
 """Starts the stack as a person would, moves its clock, and always stops it."""
 
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +19,7 @@ ADDRESSES_FILE = "addresses.json"
 LOG_FILE = "demo-stack.log"
 UP_SECONDS_MAX = 90.0
 STOP_SECONDS_MAX = 30.0
+KILL_SECONDS_MAX = 10.0
 COMMAND_SECONDS_MAX = 30.0
 POLL_SECONDS = 0.05
 LOG_TAIL_LINES = 30
@@ -56,7 +55,7 @@ class Addresses:
 
 
 class Stack:
-    """The stack in a data folder of its own, which is emptied at the start.
+    """The stack in a data folder of its own, which the stack itself empties at the start.
 
     Used as a context manager: whatever happens inside, the stack is stopped. `command` is the `lienthong` command.
     """
@@ -65,15 +64,15 @@ class Stack:
         self.data = data
         self._prefix = command
         self._process: subprocess.Popen[bytes] | None = None
+        self._begun = 0.0
 
     def __enter__(self) -> Self:
-        if self.data.exists():
-            shutil.rmtree(self.data)
-        self.data.mkdir(parents=True)
+        self.data.mkdir(parents=True, exist_ok=True)
+        self._begun = time.time()
         with (self.data / LOG_FILE).open("wb") as log:
             # A group of its own: Ctrl-C at the terminal reaches the demo alone, which then stops the stack in order.
             self._process = subprocess.Popen(  # noqa: S603 - our own command
-                self._command("up", "--data", str(self.data)), stdout=log, stderr=log, start_new_session=True
+                self._command("up", "--data", str(self.data), "--empty"), stdout=log, stderr=log, start_new_session=True
             )
         return self
 
@@ -84,15 +83,16 @@ class Stack:
 
     def wait_until_up(self, progress: Callable[[float], None]) -> Addresses:
         """Wait for `addresses.json`. Raises StackError with the end of the log when it does not come."""
-        path, begun = self.data / ADDRESSES_FILE, time.monotonic()
-        while not path.exists():
+        path = self.data / ADDRESSES_FILE
+        while True:
             self.check()
-            waited = time.monotonic() - begun
+            if path.exists() and path.stat().st_mtime >= self._begun:  # an older one is a killed stack's
+                return Addresses.read(path)
+            waited = time.time() - self._begun
             if waited > UP_SECONDS_MAX:
                 raise StackError(f"the stack was not up after {UP_SECONDS_MAX:.0f} s\n{self.log_tail()}")
             progress(waited)
             time.sleep(POLL_SECONDS)
-        return Addresses.read(path)
 
     def check(self) -> None:
         """Raise StackError when the stack has ended by itself."""
@@ -116,14 +116,19 @@ class Stack:
         if process is None:
             return
         self._process = None
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-        try:
-            process.wait(STOP_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise StackError(f"the stack did not stop within {STOP_SECONDS_MAX:.0f} s and was killed") from None
+        for seconds in (STOP_SECONDS_MAX, KILL_SECONDS_MAX):  # the second Ctrl-C kills what is still there
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+            try:
+                process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                continue
+            if seconds == STOP_SECONDS_MAX:
+                return
+            raise StackError(f"the stack did not stop within {STOP_SECONDS_MAX:.0f} s and was killed")
+        process.kill()
+        process.wait()
+        raise StackError(f"the stack did not stop within {STOP_SECONDS_MAX + KILL_SECONDS_MAX:.0f} s; process killed")
 
     def hand_over(self) -> subprocess.Popen[bytes] | None:
         """Leave the stack running; return its process."""

@@ -1,5 +1,6 @@
 """The stack is started in an emptied folder, watched, and always stopped."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ data = pathlib.Path(sys.argv[sys.argv.index("--data") + 1])
 if sys.argv[1] == "clock":
     (data / "clock").write_text(sys.argv[-1])
     sys.exit(0)
+(data / "arguments").write_text(" ".join(sys.argv[1:]))
 def stop(*_):
     (data / "stopped").touch()
     sys.exit(0)
@@ -42,13 +44,14 @@ def ignore(_: float) -> None:
     """Nobody watches."""
 
 
-def test_it_starts_in_an_empty_folder_and_is_stopped_in_order(tmp_path: Path) -> None:
+def test_it_begins_empty_and_is_stopped_in_order(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    (data / "old").touch()
+    (data / "addresses.json").write_text("what a killed stack left")
+    os.utime(data / "addresses.json", (0, 0))
     with Stack(data, command(UP)) as stack:
         addresses = stack.wait_until_up(ignore)
-        assert not (data / "old").exists()
+        assert (data / "arguments").read_text() == f"up --data {data} --empty"
         assert addresses == Addresses(
             "b:1",
             "http://127.0.0.1:1",
@@ -81,8 +84,9 @@ def test_a_stack_that_does_not_stop_is_killed_and_that_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "STOP_SECONDS_MAX", 0.3)
+    monkeypatch.setattr(module, "KILL_SECONDS_MAX", 0.4)
     data = tmp_path / "data"
-    with pytest.raises(StackError, match="was killed"), Stack(data, command(STUBBORN)) as stack:
+    with pytest.raises(StackError, match="process killed"), Stack(data, command(STUBBORN)) as stack:
         stack.wait_until_up(ignore)
 
 
