@@ -16,6 +16,7 @@ from shared.bus.consumer import HOLD_SECONDS, Consumer
 from shared.bus.errors import TopicMismatchError
 from shared.bus.guard import Guard
 from shared.bus.handlers import Handlers
+from shared.bus.header_names import read_any_header_name
 from shared.bus.processor import Processor
 from shared.bus.publisher import Publisher
 from shared.bus.quarantine import root_cause
@@ -51,6 +52,7 @@ class ServiceBus(Generic[ContextT]):
         client_options: ClientOptions | None = None,
         before_consuming: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        read_any_header_name()
         self.service = units_of_work.service
         self._bootstrap_servers = bootstrap_servers
         self._client_options = dict(client_options or {})

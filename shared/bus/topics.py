@@ -40,7 +40,8 @@ class Topic:
     """One row of the table. A name with `<unit>` is a template: one topic a unit.
 
     `retention_ms` None keeps everything. `producer` is the service that alone writes it, None for an agency.
-    `broker_append_time`: timestamps are the broker's, so that no sender dates its own arrival.
+    `broker_append_time`: timestamps are the broker's, so that no sender dates its own arrival. `compression`: how the
+    broker stores messages, whatever their sender used; None leaves them as they come.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Topic:
     types: tuple[type[EventData], ...] = ()
     message_bytes_max: int = MESSAGE_BYTES_MAX
     broker_append_time: bool = False
+    compression: str | None = None
 
     @property
     def is_template(self) -> bool:
@@ -84,6 +86,8 @@ class Topic:
         }
         if self.broker_append_time:
             configs["message.timestamp.type"] = "LogAppendTime"
+        if self.compression is not None:
+            configs["compression.type"] = self.compression
         return configs
 
 
@@ -157,6 +161,7 @@ AGENCY_SUBMISSIONS = Topic(
     partitions=1,
     types=(agency.PackageV1, agency.ExplanationV1),
     broker_append_time=True,
+    compression="gzip",  # agencies may send snappy, lz4 or zstd, which our client cannot read without further libraries
 )
 AGENCY_ANSWERS = Topic(
     "agency.<unit>.answers",
