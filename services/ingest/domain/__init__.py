@@ -1,0 +1,1 @@
+"""What the door decides, without I/O: values, cells, deliveries, packages, verdicts, the watermark."""
