@@ -22,6 +22,8 @@ from shared.bus.work import Work
 from shared.events.base import EventData
 from shared.events.catalogue import ContactV1, ReleaseV1
 
+PUBLISHED_AGAIN = "published again: another cluster"
+
 
 async def release(work: Work[Any], new: Catalogue, note: str = "") -> tuple[ReleaseV1 | None, int]:
     """Make the next release of a whole catalogue; return it, or None when no entity changed, and the contact changes.
@@ -50,10 +52,15 @@ async def release(work: Work[Any], new: Catalogue, note: str = "") -> tuple[Rele
 async def publish_whole(work: Work[Any]) -> None:
     """Write the whole catalogue, contacts and tokens again, for a cluster that has never had them.
 
-    Entities keep the ids of their first publication. The lock of no unit must be held.
+    Entities keep the ids of their first publication. The marker is that of a new release: a reader that has seen a
+    part of the last one there switches to the whole. The lock of no unit must be held.
     """
-    marker = await last_release(work.session)
-    if marker is not None:
+    before = await last_release(work.session)
+    if before is not None:
+        marker = before.model_copy(
+            update={"release": before.release + 1, "published_at": work.now, "note": PUBLISHED_AGAIN}
+        )
+        await store_release(work.session, marker)
         numbers = await entity_releases(work.session)
         for data in await live_entities(work.session):
             kind, key = key_of(data)

@@ -120,15 +120,15 @@ Versions = Mapping[int, Version]
 
 
 def received(versions: Versions, number: int, received_at: datetime) -> Version:
-    """Return a version that was received; its `received` is the truth about when."""
+    """Return a version that was received."""
     version = versions.get(number) or Version(number, received_at)
     return replace(version, received=True, received_at=received_at)
 
 
 def judged(versions: Versions, number: int, judgement: int, verdict: Verdict, received_at: datetime) -> Version:
-    """Return a version with a judgement; nothing of it may have been read yet."""
+    """Return a version with a judgement; nothing of it may have been read yet. The verdict too says when it came."""
     version = versions.get(number) or Version(number, received_at)
-    return version.judged(judgement, verdict)
+    return replace(version, received_at=received_at).judged(judgement, verdict)
 
 
 def explained(versions: Versions, number: int, explained_at: datetime) -> Version:
