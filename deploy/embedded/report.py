@@ -3,7 +3,6 @@
 from typing import Protocol
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from deploy.embedded.addresses import Addresses
@@ -39,15 +38,14 @@ class ConsoleReport:
 
     def say(self, vi: str, en: str) -> None:
         """Write one line, the English part dimmed."""
-        self._console.print(Text.assemble(("✓ ", "green"), vi, ("  " + en, "dim")))
+        self._console.print(Text.assemble(("✓ ", "green"), vi, ("  " + en, "dim")), soft_wrap=True)
 
     def warn(self, vi: str, en: str) -> None:
         """Write one line, marked."""
-        self._console.print(Text.assemble(("! ", "yellow"), vi, ("  " + en, "dim")))
+        self._console.print(Text.assemble(("! ", "yellow"), vi, ("  " + en, "dim")), soft_wrap=True)
 
     def show(self, addresses: Addresses, file: str) -> None:
         """Write the table of addresses; passwords stay in the file."""
-        table = Table(show_header=False, box=None, padding=(0, 2))
         rows = [
             ("ingest", addresses.ingest, "nhận báo cáo · reports come in"),
             ("validate", addresses.validate, "kiểm tra · checks"),
@@ -59,11 +57,12 @@ class ConsoleReport:
             ("database", without_password(addresses.database_url), ""),
             ("tokens", addresses.tokens, "mã truy cập · access tokens"),
         ]
+        width = max(len(address or "") for _, address, meaning in rows if meaning)
         for name, address, meaning in rows:
-            if address is not None:
-                table.add_row(Text(name, "bold"), Text(address), Text(meaning, "dim"))
-        self._console.print(table)
-        self._console.print(Text(f"{file}  ·  Ctrl-C: dừng · stop", "dim"))
+            if address:
+                line = Text.assemble("  ", (f"{name:<11}", "bold"), f"{address:<{width}}  ", (meaning, "dim"))
+                self._console.print(line, soft_wrap=True)  # addresses are copied from here: never cut, never wrapped
+        self._console.print(Text(f"  {file}  ·  Ctrl-C: dừng · stop", "dim"), soft_wrap=True)
 
 
 def without_password(url: str) -> str:

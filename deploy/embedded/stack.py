@@ -92,6 +92,7 @@ class Stack:
         self._begin_empty = begin_empty
         self._lock = FolderLock(self.data)
         self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._down: set[str] = set()  # ended and not yet started again; parts are back once they answer
         self._announcer: asyncio.Task[None] | None = None
         self._client: httpx.AsyncClient | None = None
         self.addresses: Addresses
@@ -182,6 +183,7 @@ class Stack:
     async def let_go(self, name: str) -> None:
         """Start a part that is held down, and watch over it again."""
         await self.part(name).start()
+        self._down.discard(name)
         self._watch(self.part(name))
 
     async def wait_ready(self, seconds: float = READY_SECONDS_MAX) -> None:
@@ -315,6 +317,7 @@ class Stack:
         while True:
             since = time.monotonic()
             code = await part.ended()
+            self._down.add(part.name)
             if time.monotonic() - since > STABLE_SECONDS:
                 pause = RESTART_SECONDS_MIN
             self._report.warn(f"{part.name} đã dừng (mã {code}), đang chạy lại", f"{part.name} ended, starting again")
@@ -322,6 +325,7 @@ class Stack:
             pause = min(pause * 2, RESTART_SECONDS_MAX)
             try:
                 await part.start()
+                self._down.discard(part.name)
             except (EmbeddedError, OSError) as error:
                 self._report.warn(f"{part.name} chưa chạy lại được", f"{part.name} did not start: {error}")
 
@@ -342,7 +346,7 @@ class Stack:
     async def _missing(self) -> dict[str, str]:
         if self._client is None:
             raise RuntimeError("the stack was not started")
-        missing = {part.name: "process" for part in self.parts if not part.alive}
+        missing = {part.name: "process" for part in self.parts if not part.alive or part.name in self._down}
         client = self._client
         answers = await asyncio.gather(*(service.missing(client) for service in self.services))
         for service, what in zip(self.services, answers, strict=True):
