@@ -103,7 +103,9 @@ def finding_of(rule: CompiledRule, failure: Failure, form: CompiledForm, names: 
     )
 
 
-def _said(failure: Failure, form: CompiledForm, names: Names) -> tuple[Text, str | None, str | None]:
+def _said(  # noqa: PLR0911 -- one a kind of failure
+    failure: Failure, form: CompiledForm, names: Names
+) -> tuple[Text, str | None, str | None]:  # noqa: PLR0911 -- one a kind of failure
     """Return the sentence, what was expected and what was observed."""
     match failure:
         case EmptyCell():
@@ -162,7 +164,8 @@ def _ratio(failure: RatioOutside) -> tuple[Text, str, str]:
     said = Text(
         vi=f"ghi {seen.vi}, bằng {times.vi} lần kỳ {failure.period} ({before.vi}); "
         f"thường từ {low.vi} đến {high.vi} lần.",
-        en=f"{seen.en} is {times.en} times that of {failure.period} ({before.en}); usually {low.en} to {high.en} times.",
+        en=f"{seen.en} is {times.en} times that of {failure.period} ({before.en}); "
+        f"usually {low.en} to {high.en} times.",
     )
     least, most = sorted((failure.low * failure.reference, failure.high * failure.reference))
     return said, f"{plain(least)}..{plain(most)}", plain(failure.observed)
@@ -187,7 +190,7 @@ def _unit_of_measure_hint(failure: Failure) -> Text | None:
     return None
 
 
-def _mend(failure: Failure, names: Names) -> Text:
+def _mend(failure: Failure, names: Names) -> Text:  # noqa: PLR0911 -- one a kind of failure  # noqa: PLR0911 -- one a kind of failure
     """Return what to do where the rule itself does not say it."""
     match failure:
         case EmptyCell():

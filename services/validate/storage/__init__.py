@@ -1,0 +1,1 @@
+"""Validate's tables: submissions as judged, judgements, accepted figures. Never commits."""
