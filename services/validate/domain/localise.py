@@ -105,7 +105,7 @@ def finding_of(rule: CompiledRule, failure: Failure, form: CompiledForm, names: 
 
 def _said(  # noqa: PLR0911 -- one a kind of failure
     failure: Failure, form: CompiledForm, names: Names
-) -> tuple[Text, str | None, str | None]:  # noqa: PLR0911 -- one a kind of failure
+) -> tuple[Text, str | None, str | None]:
     """Return the sentence, what was expected and what was observed."""
     match failure:
         case EmptyCell():
