@@ -32,12 +32,13 @@ def build_app(
     settings: CatalogueSettings | None = None,
     parts: Parts | None = None,
     clock: Clock | None = None,
+    access: AccessTable | None = None,
 ) -> FastAPI:
-    """Build the service; `parts` and `clock` take the place of the real ones."""
+    """Build the service; `parts`, `clock` and `access` take the place of the real ones."""
     settings = settings or CatalogueSettings()
     clock = clock or clock_from(common.clock, simulated=common.simulated)
     engine = make_engine(common.database_url, SERVICE, common.database_pool_size)
-    state = CatalogueState(AccessTable(clock))
+    state = CatalogueState(access or AccessTable(clock))
     units_of_work = make_units_of_work(engine, clock, lambda: state, parts=parts)
     service_bus = ServiceBus(common.bootstrap_servers, engine=engine, outbox=bus.outbox, units_of_work=units_of_work)
     service_bus.consumer(EVENTS_GROUP, handlers, topics=(SUBMISSIONS.name, VALIDATION_RESULTS.name))

@@ -20,6 +20,7 @@ SIGNERS = (
     ("Thủ trưởng đơn vị", "(Ký, đóng dấu, họ tên)"),
 )
 PLACE_AND_DATE = "……………, ngày …… tháng …… năm ………"
+WHOLE_YEAR, ALSO_WHOLE_YEAR = "Năm", "cả năm"
 NOTE = (
     "Ghi chú: để trống = chưa báo cáo;  “-” = không phát sinh;  “...” = có phát sinh nhưng chưa thu thập được;  "
     "ô xám “x” = không phải báo cáo."
@@ -27,7 +28,7 @@ NOTE = (
 
 
 def span_name(period: Period) -> str:
-    """Return a period without its year: `Tháng 6`, `Quý II`, `6 tháng`, `9 tháng`, `Cả năm`."""
+    """Return a period without its year: `Tháng 6`, `Quý II`, `6 tháng`, `9 tháng`, `Năm`."""
     match period.frequency:
         case Frequency.MONTH:
             return f"Tháng {period.last_month}"
@@ -38,12 +39,12 @@ def span_name(period: Period) -> str:
         case Frequency.NINE_MONTHS:
             return "9 tháng"
         case Frequency.YEAR:
-            return "Cả năm"
+            return WHOLE_YEAR
 
 
 def head_of(delivery: DeliveryId) -> str:
     """Return the head over a delivery's columns: `Quý II năm 2024 (ước tính)`."""
-    return f"{span_name(delivery.period)} năm {delivery.period.year} ({STATUS_NAMES[delivery.status]})"
+    return f"{_with_year(span_name(delivery.period), delivery.period.year)} ({STATUS_NAMES[delivery.status]})"
 
 
 def periods_line(deliveries: Sequence[DeliveryId]) -> str:
@@ -52,7 +53,8 @@ def periods_line(deliveries: Sequence[DeliveryId]) -> str:
     by_year = []
     for year in years:
         spans = dict.fromkeys(span_name(each.period) for each in deliveries if each.period.year == year)
-        by_year.append(f"{_listed(list(spans))} năm {year}")
+        names = [ALSO_WHOLE_YEAR if number and span == WHOLE_YEAR else span for number, span in enumerate(spans)]
+        by_year.append(_with_year(_listed(names), year))
     return f"Kỳ báo cáo: {'; '.join(by_year)}"
 
 
@@ -89,6 +91,10 @@ def _code_name(snapshot: Snapshot, day: date, dimension: str, code: str) -> str:
 def _dimension_name(snapshot: Snapshot, day: date, dimension: str) -> str:
     listed = snapshot.code_list(dimension, day)
     return listed.name.vi if listed else dimension
+
+
+def _with_year(spans: str, year: int) -> str:
+    return f"{spans} {year}" if spans.endswith((WHOLE_YEAR, ALSO_WHOLE_YEAR)) else f"{spans} năm {year}"
 
 
 def _listed(names: Sequence[str]) -> str:
