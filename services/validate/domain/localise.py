@@ -190,7 +190,7 @@ def _unit_of_measure_hint(failure: Failure) -> Text | None:
     return None
 
 
-def _mend(failure: Failure, names: Names) -> Text:  # noqa: PLR0911 -- one a kind of failure  # noqa: PLR0911 -- one a kind of failure
+def _mend(failure: Failure, names: Names) -> Text:  # noqa: PLR0911 -- one a kind of failure
     """Return what to do where the rule itself does not say it."""
     match failure:
         case EmptyCell():

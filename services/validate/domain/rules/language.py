@@ -230,6 +230,14 @@ class _Parser:
         self._sign(",")
         place = self._tokens[self._next]
         high = self._number(Text(vi="cận trên, ví dụ 5", en="the upper bound, such as 5"))
+        if self._tokens[self._next].text == ",":
+            raise self._error(
+                self._tokens[self._next],
+                Text(
+                    vi="chỉ có hai cận; viết số thập phân bằng dấu chấm: 0.2",
+                    en="there are two bounds; write decimals with a point: 0.2",
+                ),
+            )
         if high < low:
             raise self._error(
                 place,
