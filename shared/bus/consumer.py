@@ -16,6 +16,7 @@ from faststream.kafka import KafkaBroker
 from shared.bus import metrics
 from shared.bus.cloudevents import readable_identity
 from shared.bus.guard import Guard
+from shared.bus.parts import Divide
 from shared.bus.processor import Processor, Tally
 from shared.bus.quarantine import root_cause
 from shared.bus.records import Record, Records
@@ -39,11 +40,13 @@ class Consumer(Generic[ContextT]):
         processor: Processor[ContextT],
         *,
         service: str,
+        divide: Divide,
         guard: Guard | None = None,
         hold_seconds: float = HOLD_SECONDS,
     ) -> None:
         self.subscription = subscription
         self._processor = processor
+        self._divide = divide
         self._guard = guard or Guard()
         self._hold_seconds = hold_seconds
         self._labels = (service, subscription.group)
@@ -104,25 +107,35 @@ class Consumer(Generic[ContextT]):
         self._finished_at = time.monotonic()
 
     async def _settle(self, records: Records) -> None:
-        """Take a batch in together, or else one by one, so that a bad message costs itself alone."""
+        """Take a batch in together, or else divided, so that a bad message costs itself alone."""
         fault = await self._attempt(lambda: self._take(records))
         if fault is None:
             return
         self._log.warning("batch_redone_one_by_one", size=len(records), error=root_cause(fault))
         metrics.REDONE.labels(*self._labels).inc()
-        for record in records:
-            await self._settle_alone(record)
+        for part in self._divide(records):
+            fault = await self._attempt(lambda: self._take(part))  # noqa: B023 -- done before the next round
+            if fault is not None:
+                for record in part:
+                    await self._set_apart(record, fault)
 
-    async def _settle_alone(self, record: Record) -> None:
-        """Take one record in, or put it aside; while the guard is tripped, hold it and try again for ever."""
-        while (fault := await self._attempt(lambda: self._take((record,)))) is not None:
-            if not self._guard.holds(_type_of(record)):
-                self._guard.fault(_type_of(record))
-                fault = await self._put_aside(record, fault)
-                if fault is None:
+    async def _set_apart(self, record: Record, fault: Exception) -> None:
+        """Put a record aside that failed alone; while the guard is tripped, hold it and try again for ever."""
+        received = self._processor.read(record)
+        ce_type = received.content.type or ""
+        while True:
+            if not self._guard.holds(ce_type):
+                self._guard.fault(ce_type, received.unit)
+                hindrance = await self._put_aside(record, fault)
+                if hindrance is None:
                     return
+                fault = hindrance
             self._log.error("message_held", error=root_cause(fault), **_place(record), exc_info=fault)
             await pause(self._hold_seconds, self._stopping)
+            again = await self._attempt(lambda: self._take((record,)))
+            if again is None:
+                return
+            fault = again
 
     async def _put_aside(self, record: Record, fault: Exception) -> Exception | None:
         """Store a record as a dead letter; return what hindered it."""
@@ -144,7 +157,8 @@ class Consumer(Generic[ContextT]):
     async def _take(self, records: Records) -> None:
         """Take records in, again and again while the world is broken; any other fault comes out."""
         tally = await self._with_retries(lambda: self._processor.process(records))
-        self._guard.success({_type_of(record) for record in records} if self._guard.counting else ())
+        if self._guard.counting:
+            self._guard.success({self._processor.read(record).content.type or "" for record in records})
         self._count(tally)
 
     async def _with_retries(self, action: Callable[[], Awaitable[ResultT]]) -> ResultT:
@@ -193,10 +207,6 @@ class _Rebalances(ConsumerRebalanceListener):
         self.assignment = frozenset(assigned)
         metrics.REBALANCES.labels(*self._labels).inc()
         metrics.PARTITIONS.labels(*self._labels).set(len(assigned))
-
-
-def _type_of(record: Record) -> str:
-    return readable_identity(record.headers)[2] or ""
 
 
 def _place(record: Record) -> dict[str, object]:

@@ -1,9 +1,11 @@
 """The guard: when our own faults pile up, it is we who are broken, and dead letters would only spread the damage."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 
 CONSECUTIVE_FAULTS_MAX = 20
+UNITS_MIN = 2
+"""Faults with one unit's messages alone are put aside: it may be what that unit sends."""
 
 
 class Guard:
@@ -12,29 +14,34 @@ class Guard:
     Types count apart: a healthy one, such as the watermark each second, says nothing of a broken one.
     """
 
-    def __init__(self, faults_max: int = CONSECUTIVE_FAULTS_MAX) -> None:
+    def __init__(self, faults_max: int = CONSECUTIVE_FAULTS_MAX, units_min: int = UNITS_MIN) -> None:
         self._faults_max = faults_max
-        self._faults: Counter[str] = Counter()
+        self._units_min = units_min
+        self._failed_units: defaultdict[str, list[str]] = defaultdict(list)
 
     @property
     def tripped(self) -> bool:
         """Whether some type has failed so often in a row that its next message is held, not put aside."""
-        return any(self.holds(ce_type) for ce_type in self._faults)
+        return any(self.holds(ce_type) for ce_type in self._failed_units)
 
     @property
     def counting(self) -> bool:
         """Whether there is anything that a success would reset."""
-        return bool(self._faults)
+        return bool(self._failed_units)
 
     def holds(self, ce_type: str) -> bool:
         """Whether messages of this type are held."""
-        return self._faults[ce_type] >= self._faults_max
+        units = self._failed_units.get(ce_type, [])
+        return len(units) >= self._faults_max and len(set(units)) >= self._units_min
 
-    def fault(self, ce_type: str) -> None:
-        """Count a message that failed."""
-        self._faults[ce_type] += 1
+    def fault(self, ce_type: str, unit: str) -> None:
+        """Count a message that failed, and whose it was."""
+        units = self._failed_units[ce_type]
+        units.append(unit)
+        if len(units) > self._faults_max:  # of one noisy unit there is no end; the last ones say enough
+            del units[0]
 
     def success(self, ce_types: Iterable[str]) -> None:
         """Start over for these types: a message of each was taken in."""
         for ce_type in ce_types:
-            self._faults.pop(ce_type, None)
+            self._failed_units.pop(ce_type, None)

@@ -1,5 +1,6 @@
 """The kit's exchangeable parts, chosen by a service's `app.py`; tests show what each is for by leaving it out."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -7,20 +8,29 @@ from shared.bus.inbox import Inbox, PostgresInbox
 from shared.bus.locks import PostgresUnitLock, UnitLock
 from shared.bus.outbox import Outbox, PostgresOutbox
 from shared.bus.quarantine import DeadLetters, PostgresDeadLetters
+from shared.bus.records import Records
 from shared.bus.tables import BusTables
 from shared.bus.topics import TOPICS, TopicTable
 from shared.bus.watermark import PostgresWatermarks, Watermarks
 
+Divide = Callable[[Records], Sequence[Records]]
+
+
+def one_by_one(records: Records) -> Sequence[Records]:
+    """Divide a batch that failed into what is redone, and perhaps put aside, together: each message alone."""
+    return [(record,) for record in records]
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What keeps the promises: inbox, outbox, unit lock, watermarks, and the store of dead letters."""
+    """What keeps the promises: inbox, outbox, unit lock, watermarks, and how a bad message is set apart."""
 
     inbox: Inbox
     outbox: Outbox
     unit_lock: UnitLock
     watermarks: Watermarks
     dead_letters: DeadLetters
+    divide: Divide = one_by_one
 
     @classmethod
     def of(cls, service: str, tables: BusTables, topics: TopicTable = TOPICS) -> Self:

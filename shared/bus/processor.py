@@ -13,7 +13,6 @@ from shared.bus.inbox import Identity, Outcome
 from shared.bus.partitions import UNITLESS
 from shared.bus.quarantine import put_aside, root_cause
 from shared.bus.records import Record
-from shared.bus.topics import TopicTable
 from shared.bus.unit_of_work import UnitOfWorkFactory
 from shared.bus.work import ContextT, Work
 from shared.events.base import Event, EventData
@@ -78,7 +77,7 @@ class Processor(Generic[ContextT]):
 
     async def process(self, records: Sequence[Record]) -> Tally:
         """Take a batch in and commit. Whatever a handler raises comes out, and nothing was done."""
-        received = [read(record, self._handlers, self._units_of_work.topics) for record in records]
+        received = [self.read(record) for record in records]
         tally = Tally()
         async with self._units_of_work.begin(units=_units_to_lock(received)) as work:
             fresh = await self._claim(received, work)
@@ -89,11 +88,24 @@ class Processor(Generic[ContextT]):
 
     async def quarantine(self, record: Record, error: BaseException) -> None:
         """Put one record aside in a transaction of its own, because its handler failed."""
-        each = read(record, self._handlers, self._units_of_work.topics)
+        each = self.read(record)
         async with self._units_of_work.begin(units={each.unit}) as work:
             if self._deduplicate and each.identity is not None:
                 await work.parts.inbox.claim(work.session, [(each.identity, Outcome.QUARANTINED)])
             await self._put_aside(each, work, Reason.HANDLER_FAILED, root_cause(error))
+
+    def read(self, record: Record) -> Received:
+        """Read a record; never raises for what a sender may have done."""
+        try:
+            unit = self._units_of_work.topics.unit_of(record.topic, record.key)
+        except ValueError as error:  # also UnicodeDecodeError
+            event_id, source, ce_type = readable_identity(record.headers)
+            bad = BadMessageError(Reason.UNREADABLE_KEY, str(error), id=event_id, source=source, type=ce_type)
+            return Received(record, UNITLESS, bad)
+        try:
+            return Received(record, unit, decode(record, self._handlers.types, unit))
+        except BadMessageError as error:
+            return Received(record, unit, error)
 
     async def _claim(self, received: Sequence[Received], work: Work[ContextT]) -> list[Received]:
         """Return what was not taken in before, once each, in arrival order."""
@@ -146,20 +158,6 @@ class Processor(Generic[ContextT]):
             reason=reason,
             detail=detail,
         )
-
-
-def read(record: Record, handlers: Handlers[ContextT], topics: TopicTable) -> Received:
-    """Read a record; never raises for what a sender may have done."""
-    try:
-        unit = topics.unit_of(record.topic, record.key)
-    except ValueError as error:  # also UnicodeDecodeError
-        event_id, source, ce_type = readable_identity(record.headers)
-        bad = BadMessageError(Reason.UNREADABLE_KEY, str(error), id=event_id, source=source, type=ce_type)
-        return Received(record, UNITLESS, bad)
-    try:
-        return Received(record, unit, decode(record, handlers.types, unit))
-    except BadMessageError as error:
-        return Received(record, unit, error)
 
 
 def _units_to_lock(received: Sequence[Received]) -> set[str]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from shared.bus.work import Work
 
 DETAIL_LENGTH_MAX = 2000
+VALUE_BYTES_TOLD_MAX = 4 * 1024 * 1024
+"""A larger value is in the table alone: telling of it must never fail for its size."""
 
 
 class DeadLetters(Protocol):
@@ -87,6 +89,9 @@ async def put_aside(
 
 def dead_letter(record: Record, *, group: str, reason: Reason, detail: str) -> DeadLetterV1:
     """Return the event that tells of a dead letter: the whole message, and why it is one."""
+    value = record.value
+    if value is not None and len(value) > VALUE_BYTES_TOLD_MAX:
+        detail, value = f"[the value of {len(value)} bytes is in the table dead_letters alone] {detail}", None
     return DeadLetterV1(
         topic=record.topic,
         partition=record.partition,
@@ -97,7 +102,7 @@ def dead_letter(record: Record, *, group: str, reason: Reason, detail: str) -> D
         detail=printable(detail)[:DETAIL_LENGTH_MAX],
         sha256=sha256(record.value or b"").hexdigest(),
         key=_encoded(record.key),
-        value=_encoded(record.value),
+        value=_encoded(value),
         headers=tuple((name, _encoded(value)) for name, value in record.headers),
     )
 

@@ -110,7 +110,14 @@ class ServiceBus(Generic[ContextT]):
             deduplicate=deduplicate,
         )
         subscription = Subscription(group=group, topics=tuple(topics), pattern=pattern)
-        consumer = Consumer(subscription, processor, service=self.service, guard=guard, hold_seconds=hold_seconds)
+        consumer = Consumer(
+            subscription,
+            processor,
+            service=self.service,
+            divide=self._units_of_work.parts.divide,
+            guard=guard,
+            hold_seconds=hold_seconds,
+        )
         consumer.register(self._broker)
         self.consumers.append(consumer)
         return consumer

@@ -12,6 +12,7 @@ from shared.bus import BadMessageError, Record, UnknownType, Work, slot_of
 from shared.bus.cloudevents import encode
 from shared.bus.guard import Guard
 from shared.bus.inbox import Inbox
+from shared.bus.parts import Divide, one_by_one
 from shared.bus.retry import is_transient
 from shared.bus.subscription import Subscription
 from shared.clock import RealClock
@@ -21,7 +22,7 @@ from tests.bus.conftest import MakeCounter
 from tests.bus.counter import BUS, Counter
 from tests.bus.events import CountedV1, ForgottenV1
 from tests.bus.kafka_tools import Headers, read_all, rewind, write
-from tests.bus.nulls import NullInbox
+from tests.bus.nulls import NullInbox, not_at_all
 from tests.parts import Broker, until
 
 Message = tuple[bytes | None, bytes | None, Headers]
@@ -102,9 +103,11 @@ async def test_without_the_inbox_a_repeated_message_has_its_effect_twice(
         await a_repeated_message_has_its_effect_once(counter, kafka.bootstrap_servers, prefix, NullInbox())
 
 
-async def test_bad_messages_in_a_batch_cost_themselves_alone(counter: MakeCounter, kafka: Broker, prefix: str) -> None:
+async def bad_messages_in_a_batch_cost_themselves_alone(
+    make: MakeCounter, bootstrap_servers: str, prefix: str, divide: Divide
+) -> Counter:
     """Of 100 messages one makes the handler fail, one is no JSON, one has a header that is not UTF-8."""
-    service = await counter(started=False)
+    service = await make(started=False, change=lambda parts: replace(parts, divide=divide))
 
     def fail(event: Event[CountedV1]) -> None:
         if event.data.number == 50:
@@ -114,15 +117,33 @@ async def test_bad_messages_in_a_batch_cost_themselves_alone(counter: MakeCounte
     messages = [a_message(number) for number in range(100)]
     messages[30] = a_message(30, headers=[("ce_id", b"\xff")])
     messages[70] = a_message(70, value=b"{")
-    await write(kafka.bootstrap_servers, f"{prefix}.counted", *messages)
+    await write(bootstrap_servers, f"{prefix}.counted", *messages)
     service.bus.start()
-    await taken(service, 99)
+    await write(bootstrap_servers, f"{prefix}.counted", a_message(100, unit="STC"))
+
+    async def settled() -> bool:
+        return len(await service.effects()) + len(await dead_letters(service)) >= 101
+
+    await until(settled, seconds=20)
+    assert max(service.runs) > 1, "the first attempt was no batch, so nothing was shown"
     assert await service.numbers("SKHDT") == [number for number in range(100) if number not in {30, 50, 70}]
     assert sorted(await dead_letters(service), key=str) == [
         (30, "unreadable_header"),
         (50, "handler_failed"),
         (70, "not_json"),
     ]
+    return service
+
+
+async def test_without_dividing_a_bad_message_takes_its_neighbours_along(
+    counter: MakeCounter, kafka: Broker, prefix: str
+) -> None:
+    with pytest.raises(AssertionError, match=r"assert \[\] == \[0, 1"):
+        await bad_messages_in_a_batch_cost_themselves_alone(counter, kafka.bootstrap_servers, prefix, not_at_all)
+
+
+async def test_bad_messages_in_a_batch_cost_themselves_alone(counter: MakeCounter, kafka: Broker, prefix: str) -> None:
+    await bad_messages_in_a_batch_cost_themselves_alone(counter, kafka.bootstrap_servers, prefix, one_by_one)
 
     async def told() -> list[DeadLetterV1]:
         records = await read_all(kafka.bootstrap_servers, "dlq.counter")
@@ -135,7 +156,6 @@ async def test_bad_messages_in_a_batch_cost_themselves_alone(counter: MakeCounte
     assert letters[30].headers == (("ce_id", b"\xff"),)
     assert letters[50].detail == "ZeroDivisionError: fifty"
     assert letters[50].consumer_group == f"{prefix}.group"
-    assert max(service.runs) > 1, "the first attempt was no batch, so nothing was shown"
 
 
 async def test_a_message_without_a_readable_key_is_put_aside(counter: MakeCounter, kafka: Broker, prefix: str) -> None:
@@ -247,7 +267,7 @@ async def test_the_guard_holds_messages_when_our_own_faults_pile_up(
     counter: MakeCounter, kafka: Broker, prefix: str
 ) -> None:
     """A bad release puts three aside and no more; mended, it takes the rest in."""
-    service = await counter(guard=Guard(faults_max=3))
+    service = await counter(guard=Guard(faults_max=3, units_min=1))
     attempts: list[int] = []
 
     def fail(event: Event[CountedV1]) -> None:
@@ -274,14 +294,40 @@ async def test_what_senders_do_wrong_does_not_trip_the_guard(counter: MakeCounte
     assert len(await dead_letters(service)) == 10
 
 
-async def test_the_guard_counts_types_apart() -> None:
+def test_the_guard_counts_types_apart() -> None:
     guard = Guard(faults_max=2)
-    guard.fault("a")
+    guard.fault("a", "SKHDT")
     guard.success({"b"})
-    guard.fault("a")
+    guard.fault("a", "STC")
     assert (guard.holds("a"), guard.holds("b"), guard.tripped) == (True, False, True)
     guard.success({"a"})
     assert not guard.tripped
+
+
+def test_the_guard_does_not_stop_all_for_what_one_unit_sends() -> None:
+    guard = Guard(faults_max=3)
+    for _ in range(100):
+        guard.fault("a", "SKHDT")
+    assert not guard.tripped
+    guard.fault("a", "STC")
+    assert guard.tripped
+
+
+async def test_lag_counts_what_is_not_committed(counter: MakeCounter, kafka: Broker, prefix: str) -> None:
+    service = await counter()
+    (consumer,) = service.bus.consumers
+    service.before_effect = _away
+    await write(kafka.bootstrap_servers, f"{prefix}.counted", *(a_message(number) for number in range(5)))
+    await until(lambda: consumer.lag() == 5)
+    assert consumer.batch_age_seconds() > 0
+    service.before_effect = None
+    await taken(service, 4)
+    await until(lambda: consumer.lag() == 0)
+    assert consumer.batch_age_seconds() == 0
+
+
+def _away(event: object) -> None:
+    raise ConnectionRefusedError
 
 
 async def test_a_stop_in_the_middle_of_a_retry_ends_soon_and_loses_nothing(

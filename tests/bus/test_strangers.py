@@ -39,6 +39,24 @@ async def test_an_agency_may_compress_as_it_likes(kafka: Broker, prefix: str, co
     assert {record.timestamp_type for record in records} == {1}, "1 is the broker's append time"
 
 
+async def test_what_is_too_large_when_unpacked_is_refused_by_the_broker(kafka: Broker, prefix: str) -> None:
+    """Else a few compressed bytes would fill a service's memory."""
+    topic = replace(AGENCY_SUBMISSIONS, name=f"{prefix}.large")
+    await ensure_topics(kafka.bootstrap_servers, [topic])
+    said: list[object] = []
+    producer = Producer(
+        {
+            "bootstrap.servers": kafka.bootstrap_servers,
+            "compression.type": "gzip",
+            "message.max.bytes": 20_000_000,
+            "retries": 0,
+        }
+    )
+    producer.produce(topic.name, value=b"0" * 5_000_000, on_delivery=lambda error, _: said.append(error))
+    assert producer.flush(10) == 0
+    assert "too large" in str(said[0])
+
+
 async def test_a_header_name_of_any_bytes_stops_nothing(counter: MakeCounter, kafka: Broker, prefix: str) -> None:
     """Kafka takes it, `kcat -H` sends it, and aiokafka alone would stop at it for ever."""
     service = await counter(started=False)
