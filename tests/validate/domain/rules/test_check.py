@@ -83,7 +83,7 @@ class TestTotal:
 
     @pytest.mark.parametrize(("total", "errors"), [("7.5", 0), ("6.5", 0), ("7.501", 1), ("6.499", 1)])
     def test_the_tolerance_is_inclusive(self, total: str, errors: int) -> None:
-        cells = {"I1": total, "I1@GEO=N": 3, "I1@GEO=S": 4}
+        cells: dict[str, str | int] = {"I1": total, "I1@GEO=N": 3, "I1@GEO=S": 4}
         assert outcome("total(I1, GEO)", cells, lines=self.LINES, tolerance="0.5").error_count == errors
 
     def test_decimals_are_exact_where_floats_are_not(self) -> None:
