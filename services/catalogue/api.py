@@ -17,24 +17,24 @@ from services.catalogue.api_models import (
     delivery_body,
     delivery_detail,
 )
-from services.catalogue.context import Context, office_scopes, reader, require_unit, snapshot_of
+from services.catalogue.context import Context, reader, snapshot_of
 from services.catalogue.deadlines import extend
 from services.catalogue.domain.delivery import Delivery
 from services.catalogue.domain.schedule import Schedule
 from services.catalogue.domain.workbook import render
 from services.catalogue.metrics import WORKBOOKS
 from services.catalogue.problems import (
-    bad_delivery_id,
     bad_workbook_request,
     cannot_extend,
     not_found,
     state_cannot_extend,
 )
 from services.catalogue.storage.deliveries import Extension, add_extension, load_deliveries
-from services.catalogue.storage.queries import DeliveryFilter, due_dates, find_deliveries, find_delivery, open_for
+from services.catalogue.storage.queries import DeliveryFilter, due_dates, find_deliveries, find_delivery, owed_next
 from shared.access import Identity
 from shared.delivery_id import DeliveryId, Status
 from shared.http import require
+from shared.http_deliveries import OFFICE_SCOPES, bad_delivery_id, delivery_in_path, require_unit
 from shared.text import Text
 
 DELIVERIES_PER_WORKBOOK_MAX = 12
@@ -53,7 +53,7 @@ async def list_deliveries(request: Request, identity: Reader, query: Annotated[D
     if query.unit is not None:
         require_unit(identity, query.unit)
     wanted = DeliveryFilter(
-        units=None if identity.has(*office_scopes) else identity.units,
+        units=None if identity.has(*OFFICE_SCOPES) else identity.units,
         unit=query.unit,
         form=query.form,
         period=query.period,
@@ -75,7 +75,7 @@ async def grant_extension(
 ) -> DeliveryDetail:
     """Grant more time to a delivery that is open: a statistician's written decision."""
     require(identity, "statistician")
-    wanted = _from_path(request, delivery_id, EXTENSIONS)
+    wanted = delivery_in_path(request, delivery_id, PREFIX, EXTENSIONS)
     async with Context.of(request).units_of_work.begin([wanted.unit]) as work:
         delivery = (await load_deliveries(work.session, [wanted])).get(wanted)
         if delivery is None:
@@ -96,7 +96,7 @@ async def grant_extension(
 @router.get("/v1/deliveries/{delivery_id:path}")
 async def get_delivery(request: Request, delivery_id: str, identity: Reader) -> DeliveryDetail:
     """Return one delivery; its id is four path segments, each percent-encoded."""
-    wanted = _from_path(request, delivery_id)
+    wanted = delivery_in_path(request, delivery_id, PREFIX)
     require_unit(identity, wanted.unit)
     async with Context.of(request).units_of_work.sessions() as session:
         row = await find_delivery(session, wanted)
@@ -109,7 +109,7 @@ async def get_delivery(request: Request, delivery_id: str, identity: Reader) -> 
 async def get_workbook(
     request: Request, code: str, identity: Reader, query: Annotated[WorkbookQuery, Query()]
 ) -> Response:
-    """Return the Excel form for deliveries of one unit; without any, for all that the unit still owes on this form."""
+    """Return the Excel form for deliveries of one unit; without any, for what the unit owes next on it."""
     context = Context.of(request)
     snapshot = snapshot_of(request)
     unit = query.unit
@@ -123,7 +123,7 @@ async def get_workbook(
         require_unit(identity, owner)
     async with context.units_of_work.sessions() as session:
         if not wanted and unit is not None:
-            wanted = await open_for(session, unit, code)
+            wanted = await owed_next(session, unit, code)
         dates = await due_dates(session, wanted)
     if not wanted:
         raise bad_workbook_request(
@@ -190,23 +190,3 @@ def _parsed(text: str) -> DeliveryId:
         return DeliveryId.parse(text)
     except ValueError:
         raise bad_delivery_id(text) from None
-
-
-def _from_path(request: Request, decoded: str, suffix: str = "") -> DeliveryId:
-    """Read a delivery's id from the path as it was sent, where `%2F` is still told from `/`.
-
-    Behind a proxy that decodes it: the unit is first, period and status are last, the form is what lies between.
-    """
-    raw = request.scope.get("raw_path", b"").decode("ascii", "replace").partition("?")[0]
-    _, found, sent = raw.partition(PREFIX)
-    if found:
-        try:
-            return DeliveryId.parse(sent.removesuffix(suffix))
-        except ValueError:
-            pass  # a proxy has decoded it
-    unit, _, rest = decoded.partition("/")
-    parts = rest.rsplit("/", 2)
-    try:
-        return DeliveryId.of(unit, *parts)
-    except (ValueError, TypeError):
-        raise bad_delivery_id(decoded) from None

@@ -28,7 +28,7 @@ class DeliveryQuery(BaseModel):
 
 
 class WorkbookQuery(BaseModel):
-    """Which deliveries of one unit a workbook is for; without any, all that the unit still owes on the form."""
+    """Which deliveries of one unit a workbook is for; without any, what the unit owes next."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

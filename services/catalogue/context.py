@@ -7,13 +7,9 @@ from fastapi import Request
 
 from services.catalogue.problems import no_catalogue
 from services.catalogue.state import CatalogueState
-from shared.access import UNIT_SCOPE_PREFIX, Identity, forbidden
 from shared.bus.unit_of_work import UnitOfWorkFactory
 from shared.catalogue.snapshot import Snapshot
 from shared.http import identify
-
-office_scopes = ("statistician", "leader", "operator")
-"""Scopes that see every unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +35,3 @@ def snapshot_of(request: Request) -> Snapshot:
     if snapshot is None:
         raise no_catalogue()
     return snapshot
-
-
-def require_unit(identity: Identity, unit: str) -> None:
-    """Raise a 403 unless the identity speaks for the unit or works in the office."""
-    if unit not in identity.units and not identity.has(*office_scopes):
-        raise forbidden(identity, UNIT_SCOPE_PREFIX + unit)

@@ -34,6 +34,7 @@ from shared.catalogue.snapshot import Snapshot
 from shared.logs import get_logger
 
 CALENDAR_LOCK, SWEEP_LOCK = 1, 2
+COUNT_SECONDS = 10.0
 _TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:purpose, :number)").bindparams(
     bindparam("purpose", type_=Integer), bindparam("number", type_=Integer)
 )
@@ -58,6 +59,7 @@ class Jobs:
         self._tasks = [
             asyncio.create_task(self._repeat("tick", self.tick, self._settings.tick_seconds), name="tick"),
             asyncio.create_task(self._repeat("sweep", self.sweep, self._settings.sweep_seconds), name="sweep"),
+            asyncio.create_task(self._repeat("count", self.count, COUNT_SECONDS), name="count"),
         ]
         for task in self._tasks:
             task.add_done_callback(_report_end)
@@ -85,8 +87,12 @@ class Jobs:
         await self.plan(snapshot)
         while await self.open_some(snapshot) and not self._stopping.is_set():
             pass
+
+    async def count(self) -> None:
+        """Count deliveries by state, for the metrics."""
         async with self._units_of_work.sessions() as session:
             counts = await count_by_state(session)
+        DELIVERIES.clear()
         for state, count in counts.items():
             DELIVERIES.labels(state).set(count)
 

@@ -28,19 +28,6 @@ def not_found(kind: Text, code: str) -> ProblemError:
     )
 
 
-def bad_delivery_id(text: str) -> ProblemError:
-    """Return the problem of an address that names no delivery."""
-    return ProblemError(
-        HTTPStatus.NOT_FOUND,
-        "bad_delivery_id",
-        Text(vi="Địa chỉ không phải của một lần báo cáo", en="The address names no delivery"),
-        Text(
-            vi=f"«{text}»: viết đơn-vị/biểu/kỳ/mức-độ, mỗi phần mã hóa phần trăm, ví dụ A/001.T%2FB/2024-06/estimate.",
-            en=f"“{text}”: write unit/form/period/status, each percent-encoded, such as A/001.T%2FB/2024-06/estimate.",
-        ),
-    )
-
-
 def bad_workbook_request(detail: Text) -> ProblemError:
     """Return the problem of a workbook whose deliveries are not named as they should be."""
     return ProblemError(

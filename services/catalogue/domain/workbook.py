@@ -15,7 +15,6 @@ from services.catalogue.domain.workbook_text import (
     day_text,
     head_of,
     periods_line,
-    row_code,
     row_name,
 )
 from shared.catalogue.form_cells import FormCell, cells_of
@@ -30,9 +29,11 @@ from shared.workbook import (
     IDENTITY_SHEET,
     KEY_FIRST_COLUMN,
     LAYOUT_VERSION,
+    NOT_APPLICABLE_MARK,
     Layout,
     Row,
     layout_of,
+    row_code,
 )
 
 PERIOD_HEAD_ROW, COLUMN_HEAD_ROW, LETTER_ROW = FIRST_DATA_ROW - 3, FIRST_DATA_ROW - 2, FIRST_DATA_ROW - 1
@@ -40,7 +41,6 @@ NAME_WIDTH, CODE_WIDTH, UNIT_WIDTH, VALUE_WIDTH = 46, 17, 14, 16
 NAME_CHARACTERS = 46  # that fit on one line of column A
 LINE_HEIGHT = 15.5
 SIGNATURE_SPACE_ROWS = 5
-NOT_APPLICABLE_MARK = "x"
 PAPER_A4 = 9
 FONT = {"font_name": "Times New Roman", "font_size": 11, "valign": "vcenter"}
 LINED = {**FONT, "border": 1}

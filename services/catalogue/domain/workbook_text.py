@@ -78,11 +78,6 @@ def row_name(snapshot: Snapshot, day: date, row: Row, before: Row | None) -> str
     return codes
 
 
-def row_code(row: Row) -> str:
-    """Return what column B says: the indicator's code, or the codes of a breakdown."""
-    return "; ".join(f"{dimension}={code}" for dimension, code in row.dimensions) or row.indicator
-
-
 def _code_name(snapshot: Snapshot, day: date, dimension: str, code: str) -> str:
     listed = snapshot.code_list(dimension, day)
     return next((each.name.vi for each in listed.codes if each.code == code), code) if listed else code

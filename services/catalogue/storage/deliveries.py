@@ -194,7 +194,19 @@ async def ids_to_open(session: AsyncSession, now: datetime, limit: int) -> list[
 
 
 async def ids_to_pass(session: AsyncSession, watermarks: Mapping[int, datetime], limit: int) -> list[DeliveryId]:
-    """Return unsettled deliveries whose deadline lies before the watermark of their unit's partition."""
+    """Return unsettled deliveries whose deadline lies before the watermark of their unit's partition.
+
+    Those are left out that wait for the judgement of what was in time: the verdict's own handler looks at them.
+    """
+    waiting = (
+        select(versions.c.version)
+        .where(
+            *(column == own for column, own in zip(_VERSION_KEY, _KEY, strict=True)),
+            versions.c.judgement == 0,
+            versions.c.received_at <= deliveries.c.due_at,
+        )
+        .exists()
+    )
     found: list[DeliveryId] = []
     for slot, at in sorted(watermarks.items()):
         query = (
@@ -206,6 +218,7 @@ async def ids_to_pass(session: AsyncSession, watermarks: Mapping[int, datetime],
                 deliveries.c.passed_at.is_(None),
                 deliveries.c.met_version.is_(None),
                 deliveries.c.closed_reason.is_(None),
+                ~waiting,
             )
             .order_by(deliveries.c.due_at)
             .limit(limit)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.catalogue.storage.deliveries import parts_of
@@ -85,9 +85,9 @@ async def due_dates(session: AsyncSession, ids: list[DeliveryId]) -> dict[Delive
     }
 
 
-async def open_for(session: AsyncSession, unit: str, form: str) -> list[DeliveryId]:
-    """Return the deliveries of a unit's form that have a date and still want a report."""
-    query = select(*_KEY).where(
+async def owed_next(session: AsyncSession, unit: str, form: str) -> list[DeliveryId]:
+    """Return the deliveries of a unit's form that still want a report and share the earliest date."""
+    wanted = (
         deliveries.c.unit == unit,
         deliveries.c.form == form,
         deliveries.c.due_at.is_not(None),
@@ -95,5 +95,6 @@ async def open_for(session: AsyncSession, unit: str, form: str) -> list[Delivery
         deliveries.c.met_version.is_(None),
         deliveries.c.closed_reason.is_(None),
     )
-    rows = await session.execute(query)
+    earliest = select(func.min(deliveries.c.due_at)).where(*wanted).scalar_subquery()
+    rows = await session.execute(select(*_KEY).where(*wanted, deliveries.c.due_at == earliest))
     return [DeliveryId.of(row["unit"], row["form"], row["period"], row["status"]) for row in rows.mappings()]
