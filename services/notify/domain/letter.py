@@ -27,6 +27,12 @@ class Mistake:
     expected: str
     observed: str
 
+    @property
+    def compared(self) -> tuple[tuple[str, str], ...]:
+        """What stands beside each other, as (label, value): what was sent and what the rule gives, where known."""
+        pairs = (("Đã gửi", self.observed), ("Theo quy tắc", self.expected))
+        return tuple((label, value) for label, value in pairs if value)
+
 
 @dataclass(frozen=True, slots=True)
 class Returned:
