@@ -119,17 +119,22 @@ def _opening(kind: Kind, told: Sequence[Told], unit: str, setting: Setting) -> t
                 f"Quá hạn {day}: {what}",
                 f"{_count(count)} đã quá hạn {day_words(told[0].step.at, setting.zone)}",
                 (
-                    f"Đã hết hạn mà hệ thống chưa có bản đạt yêu cầu của {_these(count)} từ {unit}. "
+                    f"Đã hết hạn mà hệ thống chưa có bản đạt yêu cầu của {_these(count)} từ {unit}.",
                     "Số liệu còn thiếu làm chậm việc tổng hợp của toàn tỉnh.",
                 ),
             )
         case _:
             errors = sum(each.verdict.error_count for each in told if each.verdict is not None)
-            at = listed(moment_words(each.verdict.received_at, setting.zone) for each in told if each.verdict is not None)
+            at = listed(
+                moment_words(each.verdict.received_at, setting.zone) for each in told if each.verdict is not None
+            )
             return (
                 f"Trả lại: {what}, {errors} lỗi cần sửa",
                 f"{_count(count)} bị trả lại: {errors} lỗi cần sửa",
-                (f"Báo cáo {unit} gửi lúc {at} chưa đạt khi kiểm tra nên được trả lại. Bản này chưa được tính là đã nộp.",),
+                (
+                    f"Báo cáo {unit} gửi lúc {at} chưa đạt khi kiểm tra nên được trả lại.",
+                    "Bản này chưa được tính là đã nộp.",
+                ),
             )
 
 

@@ -69,23 +69,24 @@ def after_event(delivery: Delivery, event: EventData, at: datetime) -> Delivery:
 
     Deadline events of an older date than the known one change nothing: they come again after a loss of the broker.
     """
+    if isinstance(event, SubmissionReceivedV1):
+        return _after_receipt(delivery, event)
+    if not isinstance(event, DeadlineEvent) or event.deadline_version < delivery.deadline_version:
+        return delivery
     match event:
-        case SubmissionReceivedV1():
-            return _after_receipt(delivery, event)
-        case DeadlineEvent() if event.deadline_version < delivery.deadline_version:
-            return delivery
         case DeadlineReopenedV1():
-            return replace(_dated(delivery, event, at), met=False, closed=None, reopened_at=at)
+            changed = replace(_dated(delivery, event, at), met=False, closed=None, reopened_at=at)
         case DeadlineOpenedV1() | DeadlineExtendedV1() | DeadlineRedatedV1():
-            return _dated(delivery, event, at)
+            changed = _dated(delivery, event, at)
         case DeadlineMetV1():
-            return replace(delivery, met=True)
+            changed = replace(delivery, met=True)
         case DeadlineClosedV1():
-            return replace(delivery, closed=event.reason)
+            changed = replace(delivery, closed=event.reason)
         case DeadlinePassedV1():
-            return replace(delivery, passed_version=event.deadline_version)
+            changed = replace(delivery, passed_version=event.deadline_version)
         case _:
-            return delivery
+            changed = delivery
+    return changed
 
 
 def _after_receipt(delivery: Delivery, event: SubmissionReceivedV1) -> Delivery:

@@ -41,7 +41,9 @@ def reminders(delivery: Delivery, policy: Policy) -> tuple[Step, ...]:
     if delivery.due_at is None or delivery.waiting_from is None:
         return ()
     steps = (
-        reminder_step(delivery.id, delivery.deadline_version, days, _instant(delivery.due_at, days, at, policy.timezone))
+        reminder_step(
+            delivery.id, delivery.deadline_version, days, _instant(delivery.due_at, days, at, policy.timezone)
+        )
         for days, at in policy.rungs
     )
     return _by_instant(step for step in steps if delivery.waiting_from < step.at < delivery.due_at)

@@ -1,4 +1,4 @@
-"""The last look before a mail leaves: is what it says still true?"""
+"""The last look before a mail leaves: whether what it says is still true."""
 
 from collections.abc import Callable
 from datetime import datetime
