@@ -6,16 +6,20 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import text
 
+from deploy.embedded.postgres import EmbeddedPostgres
 from services.catalogue.domain.delivery import State
 from services.catalogue.jobs import CALENDAR_LOCK
+from services.catalogue.settings import CatalogueSettings
 from services.catalogue.storage.deliveries import load_deliveries, stored_plans
 from services.catalogue.storage.tables import SERVICE
 from shared.bus.locks import lock_number
+from shared.database import make_engine, migrate
 from shared.delivery_id import DeliveryId
 from shared.events.deadlines import DeadlineOpenedV1, DeadlineRedatedV1
 from shared.events.findings import Verdict
 from tests.builders.catalogue_files import a_catalogue, a_file
-from tests.catalogue.world import World, judged
+from tests.catalogue.world import SetClock, World, judged
+from tests.parts import until
 
 MONTH = DeliveryId.of("SO-A", "001.T/BCS-A", "2024-06", "estimate")
 LATER = DeliveryId.of("SO-A", "001.T/BCS-A", "2024-06", "preliminary")
@@ -119,3 +123,22 @@ async def test_a_few_thousand_deliveries_of_history_are_open_within_seconds(worl
     seconds = time.monotonic() - start
     assert len(await world.published(DeadlineOpenedV1)) > 2900
     assert seconds < 20  # about 2 s on a quiet machine
+
+
+async def test_the_jobs_outlive_the_database(own_postgres: EmbeddedPostgres) -> None:
+    await migrate([SERVICE], own_postgres.url)
+    engine = make_engine(own_postgres.url, SERVICE, pool_size=4)
+    settings = CatalogueSettings(tick_seconds=0.05, sweep_seconds=0.05)
+    world = World(engine, SetClock(datetime(2024, 6, 10, 1, tzinfo=UTC)), settings=settings)
+    world.jobs.start()
+    await own_postgres.kill()
+    await own_postgres.start()
+    await world.load(a_catalogue())
+
+    async def opened() -> bool:
+        return bool(await world.published(DeadlineOpenedV1))
+
+    await until(opened, seconds=20)
+    assert world.jobs.alive
+    await world.jobs.stop()
+    await engine.dispose()

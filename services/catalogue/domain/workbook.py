@@ -38,7 +38,7 @@ from shared.workbook import (
 
 PERIOD_HEAD_ROW, COLUMN_HEAD_ROW, LETTER_ROW = FIRST_DATA_ROW - 3, FIRST_DATA_ROW - 2, FIRST_DATA_ROW - 1
 NAME_WIDTH, CODE_WIDTH, UNIT_WIDTH, VALUE_WIDTH = 46, 17, 14, 16
-NAME_CHARACTERS = 46  # that fit on one line of column A
+NAME_CHARACTERS = 52  # that fit on one line of column A
 LINE_HEIGHT = 15.5
 SIGNATURE_SPACE_ROWS = 5
 PAPER_A4 = 9
