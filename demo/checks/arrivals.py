@@ -36,8 +36,11 @@ def package_of(books: Books, sending: Sending) -> str | None:
 
 
 def each_package_is_acknowledged_once(books: Books) -> Iterator[Imbalance]:
-    """Look for a `202` or exactly one `received` answer, which names the versions that the planter reckoned with."""
-    for sending in books.with_outcome(Outcome.RECEIVED):
+    """Look for a `202` or exactly one `received` answer, which names the versions that the planter reckoned with.
+
+    The same holds for an explanation, which is kept like a package.
+    """
+    for sending in books.with_outcome(Outcome.RECEIVED, Outcome.EXPLAINED):
         if sending.door is not Door.KAFKA:
             sent = books.sent.get(sending.item)
             status = sent.status if sent is not None else None

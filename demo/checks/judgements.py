@@ -1,6 +1,6 @@
 """Verdicts, the answers that carry them, and the figures that they let through."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from demo.checks.arrivals import answers_to, package_of
 from demo.checks.imbalance import Books, Imbalance, compare
@@ -38,14 +38,10 @@ def each_version_has_its_judgement(books: Books) -> Iterator[Imbalance]:
 def each_package_has_its_answer(books: Books) -> Iterator[Imbalance]:
     """Look for the merged verdict where a package came from: a `verdict` answer, or the status address."""
     statuses = {status.package_id: status.verdict for status in books.facts.statuses}
-    explained = {
-        (report.delivery, report.version): report.verdict
-        for sending in books.with_outcome(Outcome.EXPLAINED)
-        for report in sending.reports
-    }
+    explained = _explained(books)
     for sending in books.with_outcome(Outcome.RECEIVED):
         if sending.door is Door.KAFKA:
-            yield from _verdict_answer(books, sending)
+            yield from _verdict_answers(books, sending, explained)
             continue
         package = package_of(books, sending)
         verdict = worst(explained.get((report.delivery, report.version), report.verdict) for report in sending.reports)
@@ -53,18 +49,36 @@ def each_package_has_its_answer(books: Books) -> Iterator[Imbalance]:
             yield Imbalance("status_wrong", sending.item, f"{statuses.get(package)}, expected {verdict.value}")
 
 
-def _verdict_answer(books: Books, sending: Sending) -> Iterator[Imbalance]:
-    firsts = [
-        answer
-        for answer in answers_to(books, sending, "verdict")
-        if sorted((delivery, version, verdict) for delivery, version, verdict in answer.reports)
-        == sorted((report.delivery, report.version, report.verdict.value) for report in sending.reports)
+def _explained(books: Books) -> dict[tuple[str, int], Verdict]:
+    return {
+        (report.delivery, report.version): report.verdict
+        for sending in books.with_outcome(Outcome.EXPLAINED)
+        for report in sending.reports
+    }
+
+
+def _verdict_answers(
+    books: Books, sending: Sending, explained: Mapping[tuple[str, int], Verdict]
+) -> Iterator[Imbalance]:
+    """Look for one answer with all judgements 1, and another one once an explanation has changed a verdict."""
+    current = {(report.delivery, report.version): report.verdict for report in sending.reports}
+    wanted = [_shown(current)]
+    for key in current.keys() & explained.keys():
+        current[key] = explained[key]
+        wanted.append(_shown(current))
+    answers = answers_to(books, sending, "verdict")
+    seen = [
+        tuple(sorted((delivery, version, verdict or "") for delivery, version, verdict in a.reports)) for a in answers
     ]
-    yield from compare("verdict_answer", [sending.item], [sending.item] * len(firsts))
-    verdict = worst(report.verdict for report in sending.reports)
-    for answer in firsts:
+    yield from compare("verdict_answer", wanted, seen, lambda key: f"{sending.item} {key}")
+    for answer in answers:
+        verdict = worst(Verdict(verdict) for _, _, verdict in answer.reports if verdict is not None)
         if answer.verdict != verdict:
             yield Imbalance("verdict_answer_wrong", sending.item, f"{answer.verdict}, expected {verdict.value}")
+
+
+def _shown(verdicts: Mapping[tuple[str, int], Verdict]) -> tuple[tuple[str, int, str], ...]:
+    return tuple(sorted((delivery, version, verdict.value) for (delivery, version), verdict in verdicts.items()))
 
 
 def figures_are_the_accepted_ones(books: Books) -> Iterator[Imbalance]:

@@ -174,6 +174,14 @@ class IdealSystem:
         package = self._packages[report.delivery, report.version]
         if package in self.statuses:
             self.statuses[package] = PackageStatus(package, report.verdict.value)
+            return
+        receipt = ((report.delivery, report.version, None),)
+        self._answer(dispatch.unit, "received", dispatch.item, None, package=package, reports=receipt)
+        judged = ((report.delivery, report.version, report.verdict.value),)
+        first = package.removeprefix("pk-")
+        self._answer(
+            dispatch.unit, "verdict", first, None, package=package, reports=judged, verdict=report.verdict.value
+        )
 
     def _judge(self, delivery: str, version: int, number: int, verdict: Verdict, at: datetime) -> None:
         event_id = f"{delivery}{version}.{number}"

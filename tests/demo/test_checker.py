@@ -78,6 +78,14 @@ SPOILERS: dict[str, tuple[str, Spoiler]] = {
         "verdict_answer_doubled",
         lambda x: x.with_one_more("answers", _second(x.facts.answers[1])),
     ),
+    "the answer to an explanation is lost": (
+        "verdict_answer_missing",
+        lambda x: x.without("answers", "again p4.1"),
+    ),
+    "an explanation is not acknowledged": (
+        "received_answer_missing",
+        lambda x: x.without("answers", "received p4.2"),
+    ),
     "a verdict answer has another merged verdict": (
         "verdict_answer_wrong",
         lambda x: x.changed("answers", "verdict p1.1", verdict="accepted"),

@@ -118,6 +118,8 @@ def facts() -> Facts:
             *_answers("p1.1", MENDED, 1, "returned"),
             *_answers("p1.2", MENDED, 2, "accepted"),
             *_answers("p4.1", EXPLAINED, 1, "needs_explanation"),
+            Answer("received p4.2", "A", "received", "p4.2", None, "pk-p4.1", None, ((EXPLAINED, 1, None),)),
+            _verdict_answer("again p4.1", "p4.1", EXPLAINED, 1, "accepted_with_warnings"),
             Answer("rejected w1", "A", "rejected", "w1", 1, None, findings=("There is no such form",)),
             Answer("rejected g1", "A", "rejected", None, 2, None, findings=("This is not JSON",)),
         ),
@@ -268,8 +270,12 @@ def _answers(item: str, delivery: str, version: int, verdict: str) -> list[Answe
     package = f"pk-{item}"
     return [
         Answer(f"received {item}", "A", "received", item, None, package, None, ((delivery, version, None),)),
-        Answer(f"verdict {item}", "A", "verdict", item, None, package, verdict, ((delivery, version, verdict),)),
+        _verdict_answer(f"verdict {item}", item, delivery, version, verdict),
     ]
+
+
+def _verdict_answer(event_id: str, item: str, delivery: str, version: int, verdict: str) -> Answer:
+    return Answer(event_id, "A", "verdict", item, None, f"pk-{item}", verdict, ((delivery, version, verdict),))
 
 
 def _mail(message_id: str, person: str, *steps: tuple[str, str]) -> Mail:
