@@ -1,7 +1,8 @@
 """What the clock starts: planning and telling reminders, merging steps into mails, sending the queue."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from services.notify.context import Context
 from services.notify.metrics import JOB_FAILURES, QUEUE, QUEUE_AGE
@@ -21,6 +22,8 @@ UNITS_MAX = 500
 
 log = get_logger(__name__)
 
+Job = Callable[[], Coroutine[Any, Any, None]]
+
 
 class Jobs:
     """Notify's jobs. They begin when catalogue and contacts are there; `stop` ends them between transactions."""
@@ -30,15 +33,15 @@ class Jobs:
         self._context = context
         self._sender = sender
         self._stopping = asyncio.Event()
-        self._queued = asyncio.Event()
+        self._wake_sender = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self, ready: Callable[[], Awaitable[None]]) -> None:
+    def start(self, ready: Job) -> None:
         """Start all jobs once `ready` returns."""
         settings = self._context.settings
         self._tasks = [
-            asyncio.create_task(self._repeat("queue", self.tick, settings.tick_seconds, ready), name="queue"),
-            asyncio.create_task(self._repeat("send", self.send, settings.send_poll_seconds, ready), name="send"),
+            self._task("queue", self.tick, ready, lambda: pause(settings.tick_seconds, self._stopping)),
+            self._task("send", self.send, ready, lambda: pause(settings.send_poll_seconds, self._wake_sender)),
         ]
         for task in self._tasks:
             task.add_done_callback(_report_end)
@@ -46,6 +49,7 @@ class Jobs:
     async def stop(self, seconds_max: float = 25.0) -> None:
         """Let a mail that is being sent end, but not for ever."""
         self._stopping.set()
+        self._wake_sender.set()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=seconds_max)
             for task in late:
@@ -99,34 +103,39 @@ class Jobs:
                 queued = await queue_mails(work, unit)
             if queued.mail_count:
                 log.info("mails_queued", unit=unit, count=queued.mail_count)
-                self._queued.set()
+                self._wake_sender.set()
 
     async def send(self) -> None:
         """Send what is in the queue."""
-        self._queued.clear()
+        self._wake_sender.clear()
         await self._sender.run(self._stopping)
 
-    async def _repeat(
-        self, name: str, job: Callable[[], Awaitable[None]], seconds: float, ready: Callable[[], Awaitable[None]]
-    ) -> None:
+    def _task(self, name: str, job: Job, ready: Job, rest: Job) -> asyncio.Task[None]:
+        return asyncio.create_task(self._repeat(name, job, ready, rest), name=name)
+
+    async def _repeat(self, name: str, job: Job, ready: Job, rest: Job) -> None:
         """Run a job again and again; while the world is broken with growing pauses. A fault of ours ends it."""
 
         def waits(error: BaseException) -> None:
             JOB_FAILURES.labels(name).inc()
             log.warning("job_waits", job=name, error=root_cause(error))
 
-        waiting = asyncio.ensure_future(ready())
-        stopped = asyncio.ensure_future(self._stopping.wait())
-        await asyncio.wait([waiting, stopped], return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        stopped.cancel()
+        await self._until_stopping(ready)
         try:
             while not self._stopping.is_set():
                 await until_it_works(job, stopping=self._stopping, on_retry=waits)
-                if not self._queued.is_set() or job != self.send:
-                    await pause(seconds, self._stopping)
+                await rest()
         except StoppedError:
             return
+
+    async def _until_stopping(self, ready: Job) -> None:
+        """Wait until ready, or until there is nothing to be ready for."""
+        waiting, stopping = asyncio.ensure_future(ready()), asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait([waiting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            stopping.cancel()
 
 
 def _report_end(task: asyncio.Task[None]) -> None:

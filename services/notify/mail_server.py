@@ -1,5 +1,6 @@
 """The office's mail server, over SMTP (RFC 5321) with aiosmtplib."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -90,7 +91,10 @@ class SmtpAddress:
 
 
 class SmtpServer:
-    """A real server. STARTTLS is used where it is offered, unless the address says otherwise."""
+    """A real server. STARTTLS is used where it is offered, unless the address says otherwise.
+
+    `timeout_seconds` holds for one mail, and for each step of connecting.
+    """
 
     def __init__(self, address: SmtpAddress, timeout_seconds: float) -> None:
         self._address = address
@@ -115,7 +119,7 @@ class SmtpServer:
             client.close()
             raise MailServerAwayError(f"{address.host}:{address.port}: {type(error).__name__}: {error}") from error
         try:
-            yield SmtpConnection(client)
+            yield SmtpConnection(client, self._timeout_seconds)
         finally:
             await _leave(client)
 
@@ -123,13 +127,15 @@ class SmtpServer:
 class SmtpConnection:
     """A conversation over one connection."""
 
-    def __init__(self, client: SMTP) -> None:
+    def __init__(self, client: SMTP, timeout_seconds: float) -> None:
         self._client = client
+        self._timeout_seconds = timeout_seconds
 
     async def send(self, sender: str, recipient: str, message: bytes) -> None:
         """Hand one mail over; return once the server has answered 250."""
         try:
-            await self._client.sendmail(sender, [recipient], message)
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._client.sendmail(sender, [recipient], message)
         except SMTPRecipientsRefused as error:
             raise _refused(error.recipients[0]) from error
         except SMTPSenderRefused as error:

@@ -1,6 +1,8 @@
 """Notify's own settings (`LIENTHONG_NOTIFY_…`)."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,7 +22,7 @@ class NotifySettings(BaseSettings):
         description="right side of a Message-ID",
     )
     settle_seconds: float = Field(
-        default=2.0,
+        default=1.0,
         ge=0,
         le=60,
         description="how long what belongs into one mail is waited for, in machine time",
@@ -31,11 +33,14 @@ class NotifySettings(BaseSettings):
     send_poll_seconds: float = Field(
         default=0.5, gt=0, le=60, description="between two looks into the queue while it is empty, in seconds"
     )
-    lease_seconds: float = Field(
-        default=120.0, ge=1, le=3600, description="how long a claimed mail is left to its sender, in machine time"
-    )
     send_timeout_seconds: float = Field(
-        default=20.0, gt=0, le=60, description="for each step of talking to the mail server"
+        default=25.0, gt=0, le=600, description="for one mail, from MAIL to the server's last answer"
+    )
+    lease_seconds: float = Field(
+        default=30.0,
+        ge=1,
+        le=3600,
+        description="how long a claimed mail is left to its sender, in machine time; longer than send_timeout_seconds",
     )
     attempts_max: int = Field(default=48, ge=1, le=1000, description="tries of a mail that is refused for the moment")
     retry_first_seconds: float = Field(
@@ -52,3 +57,9 @@ class NotifySettings(BaseSettings):
     units_batch_max: int = Field(
         default=20, ge=1, le=200, description="units whose reminders are planned in one transaction"
     )
+
+    @model_validator(mode="after")
+    def _a_lease_outlives_its_mail(self) -> Self:
+        if self.lease_seconds <= self.send_timeout_seconds:
+            raise ValueError("LIENTHONG_NOTIFY_LEASE_SECONDS must be longer than LIENTHONG_NOTIFY_SEND_TIMEOUT_SECONDS")
+        return self
