@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from services.notify.domain.actions import actions
 from services.notify.domain.delivery import Delivery
 from services.notify.domain.findings import Verdict, mistakes_of
 from services.notify.domain.letter import Letter, Line, Returned
@@ -36,13 +37,17 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a letter needs besides its steps. `now` is business time; `url` leads to the page where forms are sent."""
+    """What a letter needs besides its steps. `now` is business time.
+
+    `url` is the address of the door where files are sent; `page_url` is that of a page for people, empty without one.
+    """
 
     snapshot: Snapshot
     now: datetime
     simulated: bool
     url: str
     mistakes_shown_max: int
+    page_url: str = ""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -64,9 +69,9 @@ def compose(kind: Kind, told: Sequence[Told], contact: ContactV1, setting: Setti
         paragraphs=paragraphs,
         lines=tuple(_line(each, setting) for each in told),
         returned=tuple(_returned(each, setting) for each in told if each.verdict is not None),
-        actions=_ACTIONS[kind],
-        button=_BUTTONS[kind],
-        url=setting.url,
+        actions=actions(kind, office, url=setting.url, page_url=setting.page_url),
+        button=_BUTTONS[kind] if setting.page_url else "",
+        url=setting.page_url,
         signature=("Trân trọng,", office),
         reason=(
             f"Thư này được gửi tự động cho đầu mối báo cáo của {unit}. Nếu {contact.name} không còn phụ trách, "
@@ -80,23 +85,6 @@ def compose(kind: Kind, told: Sequence[Told], contact: ContactV1, setting: Setti
 
 _KICKERS = {Kind.REMINDER: "Nhắc hạn báo cáo", Kind.PASSED: "Đã quá hạn", Kind.RETURNED: "Báo cáo bị trả lại"}
 _BUTTONS = {Kind.REMINDER: "Mở trang gửi báo cáo", Kind.PASSED: "Gửi báo cáo ngay", Kind.RETURNED: "Sửa và gửi lại"}
-_ACTIONS = {
-    Kind.REMINDER: (
-        "Mở trang gửi báo cáo, tải biểu Excel của kỳ này và điền số liệu.",
-        "Tải tệp lên cùng trang đó. Kết quả kiểm tra hiện ra ngay, kèm địa chỉ từng ô cần sửa nếu có.",
-        "Nếu không kịp, đề nghị xin gia hạn bằng văn bản trước khi hết hạn.",
-    ),
-    Kind.PASSED: (
-        "Gửi báo cáo sớm nhất có thể: hệ thống vẫn nhận và ghi ngày gửi thực tế.",
-        "Nếu đã gửi mà bị trả lại, sửa các ô trong thư trả lại rồi gửi lại.",
-        "Nếu có lý do chính đáng, đề nghị xin gia hạn bằng văn bản.",
-    ),
-    Kind.RETURNED: (
-        "Mở lại tệp đã gửi, sửa các ô nêu trên.",
-        "Tải tệp đã sửa lên trang gửi báo cáo; bản mới thay bản cũ.",
-        "Nếu số liệu đúng và là điều bất thường có thật, đề nghị liên hệ để được hướng dẫn giải trình.",
-    ),
-}
 
 
 def _opening(kind: Kind, told: Sequence[Told], unit: str, setting: Setting) -> tuple[str, str, tuple[str, ...]]:

@@ -78,7 +78,7 @@ def _sections(letter: Letter, colours: _Colours) -> Iterator[str]:
         yield _row(_returned(returned, colours), padding="8px 24px 14px")
     if letter.actions:
         yield _row(_title("Việc cần làm") + _numbered(letter.actions, colours), padding="8px 24px 10px")
-    if letter.url:
+    if letter.button and letter.url:
         yield _row(_button(letter.button, letter.url, colours), padding="6px 24px 22px")
     yield _row(
         "".join(
@@ -181,7 +181,7 @@ def _numbered(texts: Iterable[str], colours: _Colours) -> str:
     rows = "".join(
         f'<tr><td width="30" style="padding:5px 0;vertical-align:top;{_text(15)};font-weight:600;'
         f'color:{colours.strong}">{number}.</td>'
-        f'<td style="padding:5px 0;{_text(15)};color:{_INK}">{escape(text)}</td></tr>'
+        f'<td style="padding:5px 0;{_text(15)};color:{_INK};overflow-wrap:anywhere">{escape(text)}</td></tr>'
         for number, text in enumerate(texts, 1)
     )
     return f'<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0">{rows}</table>'

@@ -30,7 +30,7 @@ def _blocks(letter: Letter) -> Iterator[list[str]]:
         yield from _returned(returned)
     if letter.actions:
         yield ["VIỆC CẦN LÀM", *_numbered(letter.actions)]
-    if letter.url:
+    if letter.button and letter.url:
         yield [f"{letter.button}:", letter.url]  # unwrapped, so that programs see one address
     yield [line for part in letter.signature for line in _wrapped(part)]
     yield [_RULE, *_wrapped(letter.reason)]
@@ -39,11 +39,10 @@ def _blocks(letter: Letter) -> Iterator[list[str]]:
 def _line(line: Line) -> list[str]:
     what = f"{line.form} – {line.title}" if line.title else line.form
     due = f"Hạn: {line.due}" if line.due else ""
-    note = f"({line.note})" if line.due and line.note else line.note
     return [
         *_wrapped(what, first="* ", rest="  "),
         *_wrapped(f"{line.period}, số {line.status}", first="  "),
-        *_wrapped(" ".join(filter(None, (due, note))), first="  "),
+        *_wrapped(" – ".join(filter(None, (due, line.note))), first="  "),
     ]
 
 
@@ -59,7 +58,8 @@ def _returned(returned: Returned) -> Iterator[list[str]]:
 def _mistake(label: str, mistake: Mistake) -> list[str]:
     indent = " " * len(label)
     address = f"Ô {mistake.address}" if mistake.address else ""
-    numbers = "; ".join(f"{name}: {value}" for name, value in mistake.compared)
+    said_already = all(value in mistake.message for _, value in mistake.compared)  # by the sentence before
+    numbers = "" if said_already else "; ".join(f"{name}: {value}" for name, value in mistake.compared)
     said = (
         mistake.where,
         address,
