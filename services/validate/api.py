@@ -5,20 +5,15 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, Field
 
 from services.validate.context import Context, reader
-from services.validate.domain.judge import assess
 from services.validate.domain.rules.compile import RuleBook
+from services.validate.dry_run import CHECK_BODY, CheckResult, form_of, read_request, run
 from services.validate.known import AcceptedNow
 from services.validate.storage.figures import figures_of
-from services.validate.storage.judgements import judgements_of, judgements_of_package
+from services.validate.storage.judgements import Judgement, judgements_of, judgements_of_package
 from shared.access import Identity
-from shared.delivery_id import DeliveryId
-from shared.events.cells import CellValue
-from shared.events.findings import Finding, Verdict
-from shared.events.submissions import Explanation
-from shared.events.validation_results import FiguresAcceptedV1, ValidationResult
+from shared.events.validation_results import FiguresAcceptedV1
 from shared.http_deliveries import delivery_in_path, require_unit
 from shared.problems import ProblemError
 from shared.text import Text
@@ -29,27 +24,8 @@ router = APIRouter(tags=["validation"])
 Reader = Annotated[Identity, Depends(reader)]
 
 
-class CheckRequest(BaseModel):
-    """Cells of a delivery to be checked; a cell of the form that is not listed is missing."""
-
-    delivery_id: DeliveryId
-    cells: tuple[CellValue, ...]
-    explanations: tuple[Explanation, ...] = ()
-
-
-class CheckResult(BaseModel):
-    """What the verdict would be now. Nothing is stored."""
-
-    release: int = Field(description="catalogue release that was used")
-    verdict: Verdict
-    error_count: int
-    warning_count: int
-    findings: tuple[Finding, ...]
-    not_applicable: tuple[str, ...]
-
-
 @router.get("/v1/deliveries/{delivery_id:path}/judgements")
-async def list_judgements(request: Request, delivery_id: str, identity: Reader) -> list[ValidationResult]:
+async def list_judgements(request: Request, delivery_id: str, identity: Reader) -> list[Judgement]:
     """List a delivery's judgements by version and number."""
     delivery = delivery_in_path(request, delivery_id, DELIVERIES, JUDGEMENTS)
     require_unit(identity, delivery.unit)
@@ -60,7 +36,7 @@ async def list_judgements(request: Request, delivery_id: str, identity: Reader) 
 @router.get("/v1/judgements")
 async def list_package_judgements(
     request: Request, identity: Reader, package_id: Annotated[UUID, Query()]
-) -> list[ValidationResult]:
+) -> list[Judgement]:
     """List the judgements of a package's reports."""
     async with Context.of(request).units_of_work.sessions() as session:
         found = [stored.result for stored in await judgements_of_package(session, package_id)]
@@ -89,40 +65,17 @@ async def get_figures(request: Request, delivery_id: str, identity: Reader) -> F
     return figures
 
 
-@router.post("/v1/check")
-async def check(request: Request, body: CheckRequest, identity: Reader) -> CheckResult:
+@router.post("/v1/check", openapi_extra={"requestBody": CHECK_BODY})
+async def check(request: Request, identity: Reader) -> CheckResult:
     """Run the rules on cells, as they would be run on a report; nothing is stored."""
-    require_unit(identity, body.delivery_id.unit)
     context = Context.of(request)
-    book = _book(context)
-    if len(body.cells) > context.state.settings.check_cells_max:
-        raise ProblemError(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            "too_many_cells",
-            Text(vi="Quá nhiều ô", en="Too many cells"),
-            Text(
-                vi=f"Nhiều nhất {context.state.settings.check_cells_max} ô một lần kiểm tra thử.",
-                en=f"At most {context.state.settings.check_cells_max} cells in one dry run.",
-            ),
-        )
+    settings, book = context.state.settings, _book(context)
+    asked = await read_request(request, settings.check_bytes_max)
+    require_unit(identity, asked.delivery_id.unit)
+    form_of(book, asked)
     async with context.units_of_work.sessions() as session:
-        accepted = await AcceptedNow.load(session, book, [body.delivery_id])
-    assessment = assess(
-        book,
-        body.delivery_id,
-        body.cells,
-        accepted.references(body.delivery_id),
-        explained=frozenset(explanation.rule for explanation in body.explanations),
-        findings_max=context.state.settings.findings_max,
-    )
-    return CheckResult(
-        release=book.release,
-        verdict=assessment.verdict,
-        error_count=assessment.error_count,
-        warning_count=assessment.warning_count,
-        findings=assessment.findings,
-        not_applicable=assessment.not_applicable,
-    )
+        accepted = await AcceptedNow.load(session, book, [asked.delivery_id])
+    return run(book, asked, accepted, settings.findings_max)
 
 
 def _book(context: Context) -> RuleBook:

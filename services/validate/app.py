@@ -39,7 +39,7 @@ def build_app(
     clock = clock or clock_from(common.clock, simulated=common.simulated)
     engine = make_engine(common.database_url, SERVICE, common.database_pool_size)
     reader = CatalogueReader()
-    state = ValidateState(reader, AccessTable(clock), settings)
+    state = ValidateState(reader, AccessTable(clock), settings, clock)
     units_of_work = UnitOfWorkFactory(
         sessions=async_sessionmaker(engine, expire_on_commit=False),
         service=SERVICE,

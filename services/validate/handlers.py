@@ -1,7 +1,7 @@
 """Events in: what was received is judged, what was explained is judged again."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -12,6 +12,7 @@ from services.validate.domain.verdict import decide_by_rules
 from services.validate.known import AcceptedNow
 from services.validate.state import ValidateState
 from services.validate.storage.judgements import (
+    Judgement,
     StoredJudgement,
     add_judgements,
     add_submissions,
@@ -19,6 +20,7 @@ from services.validate.storage.judgements import (
     load_submission,
 )
 from services.validate.storage.tables import SERVICE
+from shared.bus.cloudevents import deterministic_id
 from shared.bus.handlers import Handlers
 from shared.bus.work import Work
 from shared.events.base import Event
@@ -38,7 +40,11 @@ handlers: Handlers[ValidateState] = Handlers(SERVICE)
 
 @handlers.on(SubmissionReceivedV1)
 async def judge_submissions(events: Sequence[Event[SubmissionReceivedV1]], work: Work[ValidateState]) -> None:
-    """Judge versions in arrival order, each seeing the figures that were accepted before it, also in this run."""
+    """Judge versions in arrival order, each seeing the figures that were accepted before it, also in this run.
+
+    Waits for the newest release that a submission was received under, for a bounded time, and then raises
+    UnavailableError: the batch is tried again as long as it takes, with nothing locked in between.
+    """
     book = await work.context.book_for(max(event.data.release for event in events))
     accepted = await AcceptedNow.load(work.session, book, [event.data.delivery_id for event in events])
     made = []
@@ -55,7 +61,7 @@ async def judge_submissions(events: Sequence[Event[SubmissionReceivedV1]], work:
         )
         result = _completed(submission, assessment, book.release, work.now)
         made.append(StoredJudgement(result, assessment.warned, explained & assessment.warned))
-        work.publish(result, unit=event.unit, subject=str(submission.delivery_id), cause=event)
+        _publish(result, event, work)
         if result.verdict.acceptable:
             accepted.take(submission, result, event, work)
         _count(assessment)
@@ -74,28 +80,56 @@ async def judge_explained(events: Sequence[Event[SubmissionExplainedV1]], work: 
     """
     for event in events:
         explanation = event.data
-        latest = await latest_judgement(work.session, explanation.delivery_id, explanation.version)
-        submission = await load_submission(work.session, explanation.delivery_id, explanation.version)
-        if latest is None or submission is None or latest.result.verdict is not Verdict.NEEDS_EXPLANATION:
+        latest = await latest_judgement(work.session, explanation.delivery_id)
+        if (
+            latest is None
+            or latest.result.version != explanation.version
+            or latest.result.verdict is not Verdict.NEEDS_EXPLANATION
+        ):
             metrics.IGNORED_EXPLANATIONS.inc()
             log.info("explanation_ignored", delivery=str(explanation.delivery_id), version=explanation.version)
             continue
-        explained = latest.explained | {each.rule for each in explanation.explanations} & latest.warned
-        verdict = decide_by_rules(latest.result.error_count > 0, latest.warned, explained)
-        again = latest.result.model_dump() | {
-            "judgement": latest.result.judgement + 1,
-            "judged_at": work.now,
-            "verdict": verdict,
-            "reason": ReassessmentReason.EXPLAINED,
-        }
-        result = ValidationReassessedV1.model_validate(again)
-        await add_judgements(work.session, [StoredJudgement(result, latest.warned, explained)])
-        work.publish(result, unit=event.unit, subject=str(explanation.delivery_id), cause=event)
-        metrics.JUDGEMENTS.labels(verdict.value, ReassessmentReason.EXPLAINED.value).inc()
-        if verdict.acceptable:
-            accepted = await AcceptedNow.load(work.session, None, [explanation.delivery_id])
-            accepted.take(submission, result, event, work)
-            await accepted.store(work)
+        await _judge_again(event, latest, work)
+
+
+async def _judge_again(event: Event[SubmissionExplainedV1], latest: StoredJudgement, work: Work[ValidateState]) -> None:
+    delivery = event.data.delivery_id
+    explained = latest.explained | ({each.rule for each in event.data.explanations} & latest.warned)
+    verdict = decide_by_rules(latest.result.error_count > 0, latest.warned, explained)
+    again = latest.result.model_dump() | {
+        "judgement": latest.result.judgement + 1,
+        "judged_at": work.now,
+        "verdict": verdict,
+        "reason": ReassessmentReason.EXPLAINED,
+    }
+    result = ValidationReassessedV1.model_validate(again)
+    await add_judgements(work.session, [StoredJudgement(result, latest.warned, explained)])
+    _publish(result, event, work)
+    metrics.JUDGEMENTS.labels(verdict.value, ReassessmentReason.EXPLAINED.value).inc()
+    if verdict.acceptable:
+        submission = await load_submission(work.session, delivery, result.version)
+        accepted = await AcceptedNow.load(work.session, None, [delivery])
+        accepted.take(submission, result, event, work)
+        await accepted.store(work)
+
+
+def _publish(result: Judgement, cause: Event[Any], work: Work[ValidateState]) -> None:
+    """Publish a judgement; equal judgements have equal ids, so that no reader ever takes one in twice."""
+    delivery = result.delivery_id
+    event_id = deterministic_id(SERVICE, "judgement", str(delivery), str(result.version), str(result.judgement))
+    work.publish(result, unit=delivery.unit, subject=str(delivery), cause=cause, event_id=event_id)
+    log.info(
+        "verdict_recorded",
+        delivery=str(delivery),
+        version=result.version,
+        judgement=result.judgement,
+        verdict=result.verdict.value,
+        errors=result.error_count,
+        warnings=result.warning_count,
+        release=result.release,
+        correlation_id=cause.correlation_id,
+        causation_id=cause.id,
+    )
 
 
 def _completed(
@@ -128,5 +162,9 @@ def _count(assessment: Assessment) -> None:
 
 
 def _observe_delay(event: Event[Any], work: Work[ValidateState]) -> None:
-    sent_seconds = work.record_of(event).timestamp / 1000
-    metrics.VERDICT_SECONDS.observe(max(0.0, datetime.now(UTC).timestamp() - sent_seconds))
+    """Measure in machine time: business time may jump between receipt and verdict."""
+    try:
+        sent_seconds = work.record_of(event).timestamp / 1000
+    except LookupError:
+        return  # it was not consumed just now, so its age says nothing
+    metrics.VERDICT_SECONDS.observe(max(0.0, work.context.clock.machine_now().timestamp() - sent_seconds))

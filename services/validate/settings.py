@@ -18,4 +18,6 @@ class ValidateSettings(BaseSettings):
         le=60,
         description="how long a batch waits for the catalogue release of a submission before it is tried again",
     )
-    check_cells_max: int = Field(default=20_000, ge=1, description="cells in one dry run (`POST /v1/check`)")
+    check_bytes_max: int = Field(
+        default=4 * 1024 * 1024, ge=1024, description="body of one dry run (`POST /v1/check`), in bytes"
+    )

@@ -6,13 +6,15 @@ from services.validate.settings import ValidateSettings
 from shared.access import AccessTable
 from shared.catalogue.reader import CatalogueReader
 from shared.catalogue.snapshot import Snapshot
+from shared.clock import Clock
 
 
 class ValidateState:
-    """The catalogue's reader, the rule book of its newest release, the tokens."""
+    """The catalogue's reader, the rule book of its newest release, the tokens, the clock."""
 
-    def __init__(self, reader: CatalogueReader, access: AccessTable, settings: ValidateSettings) -> None:
+    def __init__(self, reader: CatalogueReader, access: AccessTable, settings: ValidateSettings, clock: Clock) -> None:
         self.reader = reader
+        self.clock = clock
         self.access = access
         self.settings = settings
         self._book: RuleBook | None = None

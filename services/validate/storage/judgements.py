@@ -12,16 +12,17 @@ from services.validate.storage.keys import is_one_of, key_of
 from services.validate.storage.tables import judgements, submissions
 from shared.delivery_id import DeliveryId
 from shared.events.submissions import SubmissionReceivedV1
-from shared.events.validation_results import ValidationResult
+from shared.events.validation_results import ValidationCompletedV1, ValidationReassessedV1
 
-RESULT_FIELDS = set(ValidationResult.model_fields)
+Judgement = ValidationReassessedV1 | ValidationCompletedV1
+"""The event's data of either kind; the engine's first judgement has no reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredJudgement:
-    """A judgement with what its explanations still lack. `result` is the event's data without its type."""
+    """A judgement, the rules whose warnings want an explanation, and those explained so far."""
 
-    result: ValidationResult
+    result: Judgement
     warned: frozenset[str]
     explained: frozenset[str]
 
@@ -40,11 +41,10 @@ async def add_submissions(session: AsyncSession, received: Sequence[SubmissionRe
     await session.execute(insert(submissions), rows)
 
 
-async def load_submission(session: AsyncSession, delivery: DeliveryId, version: int) -> SubmissionReceivedV1 | None:
-    """Return a version as it was judged, None when it was not."""
+async def load_submission(session: AsyncSession, delivery: DeliveryId, version: int) -> SubmissionReceivedV1:
+    """Return a version as it was judged; raises NoResultFound when it was not."""
     wanted = select(submissions.c.body).where(is_one_of(submissions, [delivery]), submissions.c.version == version)
-    body = await session.scalar(wanted)
-    return None if body is None else SubmissionReceivedV1.model_validate(body)
+    return SubmissionReceivedV1.model_validate((await session.execute(wanted)).scalar_one())
 
 
 async def add_judgements(session: AsyncSession, made: Sequence[StoredJudgement]) -> None:
@@ -56,7 +56,7 @@ async def add_judgements(session: AsyncSession, made: Sequence[StoredJudgement])
             "judgement": each.result.judgement,
             "package_id": each.result.package_id,
             "verdict": each.result.verdict.value,
-            "result": each.result.model_dump(mode="json", include=RESULT_FIELDS),
+            "result": each.result.model_dump(mode="json", exclude_none=True),
             "warned": sorted(each.warned),
             "explained": sorted(each.explained),
             "judged_at": each.result.judged_at,
@@ -66,12 +66,12 @@ async def add_judgements(session: AsyncSession, made: Sequence[StoredJudgement])
     await session.execute(insert(judgements), rows)
 
 
-async def latest_judgement(session: AsyncSession, delivery: DeliveryId, version: int) -> StoredJudgement | None:
-    """Return the last judgement of a version, None when it was not judged."""
+async def latest_judgement(session: AsyncSession, delivery: DeliveryId) -> StoredJudgement | None:
+    """Return the last judgement of a delivery's newest version, None when none was judged."""
     wanted = (
         select(judgements)
-        .where(is_one_of(judgements, [delivery]), judgements.c.version == version)
-        .order_by(judgements.c.judgement.desc())
+        .where(is_one_of(judgements, [delivery]))
+        .order_by(judgements.c.version.desc(), judgements.c.judgement.desc())
         .limit(1)
     )
     row = (await session.execute(wanted)).one_or_none()
@@ -100,8 +100,9 @@ async def judgements_of_package(session: AsyncSession, package_id: UUID) -> list
 
 
 def _stored(row: Any) -> StoredJudgement:
+    kind = ValidationReassessedV1 if "reason" in row.result else ValidationCompletedV1
     return StoredJudgement(
-        result=ValidationResult.model_validate(row.result),
+        result=kind.model_validate(row.result),
         warned=frozenset(row.warned),
         explained=frozenset(row.explained),
     )
