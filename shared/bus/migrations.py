@@ -48,6 +48,9 @@ def create_bus_tables_v1(op: Operations | ModuleType, schema: str) -> None:
         schema=schema,
         postgresql_where=sa.text("sent_at IS NULL AND parked_reason IS NULL"),
     )
+    op.create_index(
+        "outbox_parked", "outbox", ["id"], schema=schema, postgresql_where=sa.text("parked_reason IS NOT NULL")
+    )
     op.create_index("outbox_partition", "outbox", ["topic", "partition", "id"], schema=schema)
     op.create_table(
         "dead_letters",

@@ -88,6 +88,7 @@ def _outbox(metadata: MetaData) -> Table:
         outbox.c.id,
         postgresql_where=text("sent_at IS NULL AND parked_reason IS NULL"),
     )
+    Index("outbox_parked", outbox.c.id, postgresql_where=text("parked_reason IS NOT NULL"))
     Index("outbox_partition", outbox.c.topic, outbox.c.partition, outbox.c.id)
     return outbox
 

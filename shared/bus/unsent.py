@@ -61,7 +61,7 @@ class UnsentRows:
         )
         age = func.extract("epoch", func.now() - func.min(table.c.created_at))
         self._backlog = select(func.count(), func.coalesce(age, 0)).where(unsent)
-        self._parked = select(func.count()).where(table.c.parked_reason.is_not(None), table.c.sent_at.is_(None))
+        self._parked = select(func.count()).where(table.c.parked_reason.is_not(None))
 
     async def page(self, session: LockSession, slot: int) -> list[UnsentRow]:
         """Return the first unsent rows of a slot in order, at most `PAGE_ROWS_MAX` and about `PAGE_BYTES_MAX`."""

@@ -100,6 +100,7 @@ def make_counter(
     change: Callable[[Parts], Parts] = replace,
     guard: Guard | None = None,
     hold_seconds: float = 0.1,
+    pattern: str | None = None,
     deduplicate: bool = True,
     consume: bool = True,
 ) -> Counter:
@@ -139,7 +140,8 @@ def make_counter(
         bus.consumer(
             f"{prefix}.group",
             handlers,
-            topics=[f"{prefix}.counted"],
+            topics=() if pattern else [f"{prefix}.counted"],
+            pattern=pattern,
             guard=guard,
             deduplicate=deduplicate,
             hold_seconds=hold_seconds,

@@ -61,6 +61,7 @@ def topic_table(prefix: str) -> TopicTable:
                 keyed_by="entity",
                 types=(KeptV1,),
             ),
+            Topic(f"{prefix}.<unit>.door", partitions=1, types=(CountedV1,), broker_append_time=True),
             dead_letters_of("counter"),
         ),
         transient=frozenset({WatermarkV1}),

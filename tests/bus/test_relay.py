@@ -123,6 +123,7 @@ async def test_a_wiped_broker_gets_its_topics_again(
         return await service.numbers("SKHDT") == [1, 2]
 
     await until(all_done, seconds=60)
+    await until(lambda: all_sent(service))
     assert {row["cluster_id"] for row in await service.rows(BUS.outbox)} == {service.bus.cluster.cluster_id}
     await service.stop()
 

@@ -11,10 +11,11 @@ from shared.bus import slot_of
 from shared.bus.topic_admin import ensure_topics
 from shared.bus.topics import AGENCY_SUBMISSIONS
 from tests.bus.conftest import MakeCounter
-from tests.bus.counter import BUS
+from tests.bus.counter import BUS, Counter
+from tests.bus.events import topic_table
 from tests.bus.kafka_tools import read_all, write
 from tests.bus.test_consumer import MARKER, a_message, taken
-from tests.parts import Broker
+from tests.parts import Broker, until
 
 
 class AnyBytes(str):
@@ -79,3 +80,33 @@ async def test_a_header_name_of_any_bytes_stops_nothing(counter: MakeCounter, ka
     await taken(service, MARKER)
     assert await service.numbers("SKHDT") == [1, 2, 3, 4, MARKER]
     assert [row["offset"] for row in await service.rows(BUS.dead_letters)] == [4]
+
+
+async def test_a_new_agency_s_topic_is_read_within_ten_seconds(
+    counter: MakeCounter, kafka: Broker, prefix: str
+) -> None:
+    """By pattern, and the unit comes from the topic's name, whatever the key says."""
+    door = next(topic for topic in topic_table(prefix).rows if topic.is_template)
+    await ensure_topics(kafka.bootstrap_servers, [door.for_unit("SKHDT")])
+    service = await counter(pattern=door.pattern, deduplicate=False)
+    await write(kafka.bootstrap_servers, f"{prefix}.SKHDT.door", a_message(1, unit="SOMEBODY-ELSE"))
+    await taken(service, 1)
+    await service.bus.ensure([door.for_unit("STC")])
+    await write(kafka.bootstrap_servers, f"{prefix}.STC.door", a_message(2))
+    await until(lambda: _has(service, ("STC", 2)), seconds=10)
+    assert await service.effects() == [("SKHDT", 1), ("STC", 2)]
+
+
+async def _has(service: Counter, effect: tuple[str, int]) -> bool:
+    return effect in await service.effects()
+
+
+async def test_at_the_agencies_door_repeats_reach_the_handler(counter: MakeCounter, kafka: Broker, prefix: str) -> None:
+    """It knows (unit, source, id, SHA-256) itself, and answers each."""
+    door = next(topic for topic in topic_table(prefix).rows if topic.is_template)
+    await ensure_topics(kafka.bootstrap_servers, [door.for_unit("SKHDT")])
+    service = await counter(pattern=door.pattern, deduplicate=False)
+    await write(kafka.bootstrap_servers, f"{prefix}.SKHDT.door", a_message(1), a_message(1), a_message(MARKER))
+    await taken(service, MARKER)
+    assert await service.numbers("SKHDT") == [1, 1, MARKER]
+    assert await service.rows(BUS.inbox) == []
