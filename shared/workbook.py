@@ -2,9 +2,9 @@
 ingest reads by it.
 
 Sheet `Biểu`: the head in rows 1 to 4, the column heads in rows 5 to 7, the figures from row 8 on. Column A names the
-row, B holds its code, C the unit of measure; then for each delivery its columns side by side. A hidden sheet says which
-form and deliveries the workbook is for, so that nobody has to type them; beside that it lists the rows and columns by
-their codes, for programs that fill the form.
+row, B holds its code, C the unit of measure; then for each delivery its columns side by side, numbered in row 7. A
+hidden sheet says which form and deliveries the workbook is for, so that nobody has to type them; beside that it lists
+the rows and columns by their codes, for programs that fill the form.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,6 +25,7 @@ IDENTITY_ROWS = (
 KEY_FIRST_COLUMN = 4  # D to F: row, indicator, dimensions (`GEO=568|SEX=F`); G to I: column, delivery, id
 FIRST_DATA_ROW = 8
 FIRST_VALUE_COLUMN = 4  # D
+NOT_APPLICABLE_MARK = "x"  # in a cell that the unit need not fill
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,11 @@ def layout_of(cells: Mapping[DeliveryId, Sequence[FormCell]]) -> Layout:
         for cell in form_cells
     }
     return Layout(tuple(cells), tuple(rows.values()), tuple(columns.values()), places)
+
+
+def row_code(row: Row) -> str:
+    """Return what column B says: the indicator's code, or the codes of a breakdown; ingest finds moved rows by it."""
+    return "; ".join(f"{dimension}={code}" for dimension, code in row.dimensions) or row.indicator
 
 
 def address_of(row: int, column: int) -> str:

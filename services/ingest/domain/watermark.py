@@ -38,15 +38,17 @@ class PartitionProgress:
     def advance(self, asked: Asked, committed: int) -> datetime | None:
         """Take a new answer; return the instant that is now settled, None when none is yet.
 
-        While an earlier answer is unsettled it is kept: under a steady stream the newest end is always ahead.
+        `committed` was read before the broker was asked, so in one and the same log it is not above the end.
         """
+        if committed > asked.end:  # a wiped broker: these are offsets of another log
+            committed, self.waiting = 0, None
         if asked.settled(committed):
             self.waiting = None
             return asked.at
+        # Under a steady stream the newest end is always ahead, so an earlier answer is kept until it is settled.
         if self.waiting is not None and self.waiting.settled(committed):
             settled, self.waiting = self.waiting.at, asked
             return settled
-        # An end that went down is another log (a wiped broker): the earlier answer will never be settled.
         if self.waiting is None or asked.end < self.waiting.end:
             self.waiting = asked
         return None

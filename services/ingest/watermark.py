@@ -1,0 +1,92 @@
+"""Writes the watermark: everything that any door received up to T has been published before this."""
+
+from datetime import datetime
+
+from services.ingest import metrics
+from services.ingest.agency_offsets import AgencyOffsets
+from services.ingest.domain.watermark import PartitionProgress, watermark_of
+from services.ingest.state import IngestState
+from services.ingest.storage.sources import (
+    Partition,
+    add_kafka_sources,
+    drop_expired,
+    move_kafka_sources,
+    published_watermark,
+    read_progress,
+    set_published_watermark,
+    source_instants,
+    try_watermark_lock,
+)
+from shared.bus.outbox import PostgresOutbox
+from shared.bus.partitions import PARTITION_COUNT
+from shared.bus.topics import SUBMISSIONS
+from shared.bus.unit_of_work import UnitOfWorkFactory
+from shared.bus.work import Work
+from shared.events.submissions import WatermarkV1
+
+
+class WatermarkWriter:
+    """Moves the sources of the agencies' topics, then the watermark, once a second; one replica at a time does it."""
+
+    def __init__(
+        self,
+        units_of_work: UnitOfWorkFactory[IngestState],
+        state: IngestState,
+        offsets: AgencyOffsets,
+        outbox: PostgresOutbox,
+    ) -> None:
+        self._units_of_work = units_of_work
+        self._state = state
+        self._offsets = offsets
+        self._outbox = outbox
+        self._partitions: dict[Partition, PartitionProgress] = {}
+        self._unsettled = False
+
+    async def tick(self) -> None:
+        """Move the watermark as far as it may go. Raises KafkaError or UnavailableError while the broker is away."""
+        settled = await self._ask()
+        async with self._units_of_work.begin() as work:
+            if not await try_watermark_lock(work.session):
+                return
+            await move_kafka_sources(work.session, settled)
+            metrics.SOURCES_EXPIRED.inc(await drop_expired(work.session))
+            await self._publish(work)
+
+    async def close(self) -> None:
+        """Close the client."""
+        await self._offsets.close()
+
+    async def _ask(self) -> dict[Partition, datetime]:
+        """Return the partitions of which everything up to an instant (machine time) is in the database."""
+        async with self._units_of_work.sessions() as session:
+            committed = await read_progress(session, self._state.cluster_id())
+        if self._unsettled:  # offsets of what was put aside are in the group alone
+            for partition, offset in (await self._offsets.committed()).items():
+                committed[partition] = max(offset, committed.get(partition, 0))
+        now = self._state.clock.machine_now()
+        asked = await self._offsets.ask(now)
+        if new := set(asked) - set(self._partitions):
+            async with self._units_of_work.sessions() as session, session.begin():
+                await add_kafka_sources(session, sorted(new))
+        self._partitions = {each: self._partitions.get(each, PartitionProgress()) for each in asked}
+        instants = {
+            each: self._partitions[each].advance(answer, committed.get(each, 0)) for each, answer in asked.items()
+        }
+        self._unsettled = any(progress.waiting is not None for progress in self._partitions.values())
+        return {each: at for each, at in instants.items() if at is not None}
+
+    async def _publish(self, work: Work[IngestState]) -> None:
+        """Publish on each partition, behind everything that is committed for it, if the watermark has moved."""
+        machine = watermark_of(await source_instants(work.session))
+        if machine is None:
+            return
+        metrics.WATERMARK_LAG.set((self._state.clock.machine_now() - machine).total_seconds())
+        at = self._state.clock.business_at(machine)
+        last = await published_watermark(work.session)
+        if last is not None and at <= last:
+            return
+        for partition in range(PARTITION_COUNT):
+            after = await self._outbox.last_event_id(work.session, SUBMISSIONS.name, partition)
+            work.publish_to_partition(WatermarkV1(at=at, after=after), partition=partition)
+        await set_published_watermark(work.session, at)
+        metrics.WATERMARK.set(at.timestamp())
