@@ -1,1 +1,1 @@
-"""Ingest: takes packages in at every door, splits them into submissions, and carries the answers back."""
+"""Ingest: the doors. What agencies send is taken or rejected, numbered, kept, answered and told to the others."""

@@ -1,135 +1,238 @@
-"""HTTP in: packages as JSON or as filled forms, explanations; what became of them."""
+"""The HTTP doors: packages as JSON or as a filled form, explanations, and what became of them."""
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
 
-from services.ingest.api_models import PACKAGES, ExplanationReceipt, PackageBody, package_body
-from services.ingest.body import IdempotencyKey, UnitQuery, key_of, unit_of
-from services.ingest.context import Context, sender
-from services.ingest.domain.incoming import Incoming
-from services.ingest.explaining import NotExplained, explain
-from services.ingest.problems import (
-    conflict,
-    no_such_package,
-    no_such_version,
-    not_ready,
-    rejected,
-)
-from services.ingest.reading import JSON, Upload, read_explanation, read_upload
-from services.ingest.storage.arrivals import HTTP_SOURCE, StoredArrival, add_arrivals, load_arrivals
-from services.ingest.storage.packages import load_packages, submissions_of
-from services.ingest.taking import Accepted, Arrival, Repeated, Reused, take
+from services.ingest import metrics
+from services.ingest.api_models import OpenDelivery, PackageStatus, location
+from services.ingest.bodies import JSON_TYPE, XLSX_TYPE
+from services.ingest.context import Context
+from services.ingest.domain.findings import Door
+from services.ingest.door import Outcome
+from services.ingest.http_doors import Request as DoorRequest
+from services.ingest.http_doors import take_explanation, take_package
+from services.ingest.storage.deliveries import open_deliveries
+from services.ingest.storage.packages import Package, packages_by_id, submissions_of
 from shared.access import Identity
-from shared.catalogue.snapshot import Snapshot
-from shared.events.submissions import Channel
-from shared.http_deliveries import require_unit
+from shared.bus.retry import is_transient
+from shared.http import identify, problem_response
 from shared.problems import ProblemError, UnavailableError
+from shared.text import Text
 
-router = APIRouter(tags=["packages"])
+router = APIRouter(prefix="/v1")
+sender = identify(lambda request: Context.of(request).state.access)
+"""Anybody with a valid token."""
+
 Sender = Annotated[Identity, Depends(sender)]
+UnitQuery = Annotated[str | None, Query(description="needed where the token is not one unit's alone")]
+UnitHeader = Annotated[str | None, Header(alias="X-Lienthong-Unit", description="the same as `?unit=`")]
+KeyHeader = Annotated[
+    str | None, Header(alias="Idempotency-Key", max_length=255, description="makes sending again harmless")
+]
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": description, "content": {"application/problem+json": {}}}
+    for status, description in {
+        400: "not JSON, no file, or no unit",
+        401: "no valid token",
+        403: "the token may not speak for this unit",
+        409: "the idempotency key was used for another content",
+        413: "too large",
+        415: "neither JSON nor a workbook",
+        422: "rejected; `findings` say what, where and how to mend it",
+        503: "try again",
+    }.items()
+}
 
 
-@router.post(PACKAGES, status_code=HTTPStatus.ACCEPTED)
-async def post_package(  # noqa: PLR0917 -- FastAPI reads the parameters by name
+@router.post(
+    "/packages",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=PackageStatus,
+    responses=PROBLEMS,
+    summary="Send a package: JSON, or a filled form (.xlsx)",
+    openapi_extra={
+        "requestBody": {
+            "content": {
+                JSON_TYPE: {"schema": {"$ref": "#/components/schemas/PackageV1"}},
+                XLSX_TYPE: {"schema": {"type": "string", "format": "binary"}},
+                "multipart/form-data": {
+                    "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
+                },
+            }
+        }
+    },
+)
+async def post_package(  # noqa: PLR0917 -- FastAPI passes them by name
     request: Request,
-    response: Response,
     identity: Sender,
     unit: UnitQuery = None,
-    idempotency_key: IdempotencyKey = None,
-) -> PackageBody:
-    """Take a package: JSON, or a filled form (the .xlsx itself, or multipart). 202: it will not be lost."""
+    unit_header: UnitHeader = None,
+    document_number: Annotated[str | None, Query(max_length=64, description="of a workbook")] = None,
+    idempotency_key: KeyHeader = None,
+) -> Response:
+    """Take a package, or say at once what is wrong with it. `Location` is where its verdict will be."""
     context = Context.of(request)
-    sending_unit, key = unit_of(identity, unit), key_of(idempotency_key)
-    snapshot = _snapshot(context)
-    upload = await read_upload(request, context.state.settings)
-    with context.http_source.reception() as reception:
-        arrival = Arrival(
-            unit=sending_unit,
-            channel=upload.channel,
-            content=await asyncio.to_thread(upload.read, snapshot, sending_unit),
-            original=upload.body,
-            media_type=upload.media_type,
-            sender=identity.subject,
-            received_at=context.state.clock.business_at(reception.at),
-            known_as=(HTTP_SOURCE, key) if key else None,
-        )
-        async with context.units_of_work.begin([sending_unit]) as work:
-            await context.http_source.hold(work.session, reception)
-            (outcome,) = await take(work, [arrival], snapshot, keep_refused=False)
-            match outcome:
-                case Accepted(package, _):
-                    package_id = package.id
-                    if key is not None:
-                        stored = StoredArrival(sending_unit, HTTP_SOURCE, key, package.original, package.id)
-                        await add_arrivals(work.session, [stored])
-                case Repeated(earlier) if earlier.package_id is not None:
-                    package_id = earlier.package_id
-                case Repeated():
-                    raise no_such_package("")
-                case Reused(findings):
-                    raise conflict(findings[0])
-                case refused:
-                    raise rejected(refused.findings)
-    response.headers["Location"] = f"{PACKAGES}/{package_id}"
-    return await _package_body(context, package_id)
+    speaks_for = context.senders.sender_unit(identity, unit or unit_header)
+    asked = DoorRequest(request, context, identity, speaks_for, idempotency_key)
+    outcome = await take_package(asked, document_number)
+    return await _answer(context, outcome)
 
 
-@router.get(PACKAGES + "/{package_id}")
-async def get_package(request: Request, package_id: UUID, identity: Sender) -> PackageBody:
-    """Tell what became of a package: its versions, verdicts and findings."""
-    body = await _package_body(Context.of(request), package_id)
-    require_unit(identity, body.unit)
-    return body
-
-
-@router.get(PACKAGES + "/{package_id}/original", response_class=Response)
-async def get_original(request: Request, package_id: UUID, identity: Sender) -> Response:
-    """Return the bytes as they came."""
-    context = Context.of(request)
-    body = await _package_body(context, package_id)
-    require_unit(identity, body.unit)
-    content = await asyncio.to_thread(context.state.objects.get, body.original.sha256)
-    if content is None:
-        raise no_such_package(str(package_id))
-    return Response(content, media_type=body.original.media_type, headers={"ETag": f'"{body.original.sha256}"'})
-
-
-@router.post("/v1/explanations", status_code=HTTPStatus.ACCEPTED)
+@router.post(
+    "/explanations",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=PackageStatus,
+    responses=PROBLEMS,
+    summary="Explain the warnings of a version",
+    openapi_extra={"requestBody": {"content": {JSON_TYPE: {"schema": {"$ref": "#/components/schemas/ExplanationV1"}}}}},
+)
 async def post_explanation(
     request: Request,
-    response: Response,
     identity: Sender,
     unit: UnitQuery = None,
-    idempotency_key: IdempotencyKey = None,
-) -> ExplanationReceipt:
-    """Take an explanation of a version that was judged `needs_explanation`; it is judged again."""
+    unit_header: UnitHeader = None,
+    idempotency_key: KeyHeader = None,
+) -> Response:
+    """Take an explanation of a version whose verdict is `needs_explanation`; `Location` is its package."""
     context = Context.of(request)
-    explaining_unit, key = unit_of(identity, unit), key_of(idempotency_key)
-    _snapshot(context)
-    body, explanation, sha256 = await read_explanation(request, context.state.settings)
-    with context.http_source.reception() as reception:
-        async with context.units_of_work.begin([explaining_unit]) as work:
-            await context.http_source.hold(work.session, reception)
-            if key is not None:
-                stored = StoredArrival(explaining_unit, HTTP_SOURCE, key, sha256, None)
-    raise NotImplementedError
+    speaks_for = context.senders.sender_unit(identity, unit or unit_header)
+    outcome = await take_explanation(DoorRequest(request, context, identity, speaks_for, idempotency_key))
+    return await _answer(context, outcome)
 
 
-def _snapshot(context: Context) -> Snapshot:
-    try:
-        return context.state.snapshot()
-    except UnavailableError:
-        raise not_ready() from None
-
-
-async def _package_body(context: Context, package_id: UUID) -> PackageBody:
+@router.get(
+    "/packages/{package_id}",
+    response_model_exclude_none=True,
+    responses={401: PROBLEMS[401], 403: PROBLEMS[403], 404: {"description": "no such package"}},
+    summary="What became of a package",
+)
+async def get_package(request: Request, package_id: UUID, identity: Sender) -> PackageStatus:
+    """Return state, receipts and verdict of a package."""
+    context = Context.of(request)
     async with context.units_of_work.sessions() as session:
-        package = (await load_packages(session, [package_id])).get(package_id)
-        if package is None:
-            raise no_such_package(str(package_id))
+        package = _readable(context, identity, package_id, await packages_by_id(session, [package_id]))
         submissions = await submissions_of(session, [package_id])
-    return package_body(package, submissions[package_id])
+    return PackageStatus.of(package, submissions.get(package_id, []))
+
+
+@router.get("/packages/{package_id}/original", summary="The bytes that were sent")
+async def get_original(request: Request, package_id: UUID, identity: Sender) -> Response:
+    """Return the original of a package, as it came."""
+    context = Context.of(request)
+    async with context.units_of_work.sessions() as session:
+        package = _readable(context, identity, package_id, await packages_by_id(session, [package_id]))
+    content = await asyncio.to_thread(context.state.objects.get, package.original)
+    if content is None:
+        raise _no_package()
+    suffix = ".xlsx" if package.content_type == XLSX_TYPE else ".json"
+    return Response(
+        content,
+        media_type=package.content_type,
+        headers={
+            "Content-Disposition": f'attachment; filename="{package_id}{suffix}"',
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+@router.get("/deliveries", summary="What may be sent now")
+async def get_deliveries(
+    request: Request, identity: Sender, unit: UnitQuery = None, form: str | None = None
+) -> list[OpenDelivery]:
+    """Return the open deliveries of the token's units; the office sees all."""
+    context = Context.of(request)
+    if unit is not None:
+        context.senders.require_reader(identity, unit)
+    units = [unit] if unit is not None else None if identity.has(*context.office_scopes) else sorted(identity.units)
+    async with context.units_of_work.sessions() as session:
+        found = await open_deliveries(session, units, form)
+    return [OpenDelivery.of(delivery) for delivery in found]
+
+
+def install_unavailable(app: FastAPI) -> None:
+    """Answer 503 while the world is broken; everything else stays our own fault (500)."""
+
+    async def on_error(request: Request, error: Exception) -> JSONResponse:
+        if not is_transient(error):
+            raise error
+        metrics.REFUSED.labels("unavailable").inc()
+        problem = ProblemError(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "unavailable",
+            Text(vi="Hệ thống tạm thời chưa nhận được", en="The system cannot take it at the moment"),
+            Text(
+                vi="Gửi lại sau vài giây, cùng Idempotency-Key.",
+                en="Send it again soon, with the same Idempotency-Key.",
+            ),
+            headers={"Retry-After": "2"},
+        )
+        return problem_response(problem, request.url.path)
+
+    for kind in (UnavailableError, DBAPIError, OSError, TimeoutError):
+        app.add_exception_handler(kind, cast("Callable[[Request, Exception], Any]", on_error))
+
+
+async def _answer(context: Context, outcome: Outcome) -> Response:
+    """Return 202 with the package's status, or raise what the findings say."""
+    if outcome.id_reused:
+        raise _problem(HTTPStatus.CONFLICT, outcome)
+    if outcome.package_id is None:
+        status = {
+            Door.NOTHING_TO_EXPLAIN.value: HTTPStatus.CONFLICT,
+            Door.NO_SUCH_VERSION.value: HTTPStatus.NOT_FOUND,
+        }.get(outcome.findings[0].rule, HTTPStatus.UNPROCESSABLE_ENTITY)
+        raise _problem(status, outcome)
+    async with context.units_of_work.sessions() as session:
+        package = (await packages_by_id(session, [outcome.package_id]))[outcome.package_id]
+        submissions = (await submissions_of(session, [outcome.package_id])).get(outcome.package_id, [])
+    address = location(package.id)
+    if package.rejected:
+        problem = _problem(HTTPStatus.UNPROCESSABLE_ENTITY, Outcome(package.id, package.findings))
+        return problem_response(problem, address)
+    body = PackageStatus.of(package, submissions).model_dump(mode="json", exclude_none=True)
+    return JSONResponse(body, status_code=HTTPStatus.ACCEPTED, headers={"Location": address})
+
+
+def _problem(status: HTTPStatus, outcome: Outcome) -> ProblemError:
+    titles = {
+        HTTPStatus.CONFLICT: Text(
+            vi="Không nhận: trái với những gì đã có", en="Not taken: it conflicts with what is there"
+        ),
+        HTTPStatus.NOT_FOUND: Text(vi="Không có phiên bản này", en="There is no such version"),
+    }
+    first = outcome.findings[0]
+    code = first.rule.removeprefix("door.") if len(outcome.findings) == 1 else "rejected"
+    metrics.REFUSED.labels("rejected" if status is HTTPStatus.UNPROCESSABLE_ENTITY else code).inc()
+    count = len(outcome.findings)
+    return ProblemError(
+        status,
+        "rejected" if status is HTTPStatus.UNPROCESSABLE_ENTITY else code,
+        titles.get(status, Text(vi="Gói số liệu bị từ chối", en="The package was rejected")),
+        first.message
+        if count == 1
+        else Text(
+            vi=f"{count} lỗi; lỗi đầu: {first.message.vi}", en=f"{count} findings; the first: {first.message.en}"
+        ),
+        findings=outcome.findings,
+    )
+
+
+def _readable(context: Context, identity: Identity, package_id: UUID, found: dict[UUID, Package]) -> Package:
+    package = found.get(package_id)
+    if package is None:
+        raise _no_package()
+    context.senders.require_reader(identity, package.unit)
+    return package
+
+
+def _no_package() -> ProblemError:
+    return ProblemError(
+        HTTPStatus.NOT_FOUND, "no_such_package", Text(vi="Không có gói này", en="There is no such package")
+    )

@@ -1,85 +1,96 @@
-"""What ingest says of a package over HTTP."""
+"""What the HTTP doors answer."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from services.ingest.storage.packages import StoredPackage, StoredSubmission
+from services.ingest.domain.deliveries import Delivery
+from services.ingest.domain.verdicts import merged
+from services.ingest.storage.packages import Package, Submission
 from shared.delivery_id import DeliveryId
 from shared.events.findings import Finding, Verdict
 from shared.events.submissions import Channel
 
-PACKAGES = "/v1/packages"
 
-
-class SubmissionBody(BaseModel):
-    """One report of a package: the version that it became, and its latest judgement."""
+class SubmissionStatus(BaseModel):
+    """One report of a package; judgement and verdict are null until it is judged."""
 
     delivery_id: DeliveryId
     version: int
-    judgement: int | None = Field(description="null while it waits for its judgement")
-    verdict: Verdict | None
-    findings: tuple[Finding, ...]
+    judgement: int | None = None
+    verdict: Verdict | None = None
+    findings: tuple[Finding, ...] = ()
 
 
-class OriginalBody(BaseModel):
-    """The bytes as they came."""
-
-    sha256: str
-    media_type: str
-    url: str
-
-
-class PackageBody(BaseModel):
-    """A package and what became of it."""
+class PackageStatus(BaseModel):
+    """A package: `received` until all its reports are judged, then `judged`; or `rejected`."""
 
     package_id: UUID
+    state: str = Field(description="received, judged or rejected")
+    verdict: Verdict | None = Field(default=None, description="the worst of its reports, once all are judged")
     unit: str
     form: str | None
     document_number: str | None
     channel: Channel
-    state: str = Field(description="received, judged or rejected")
     received_at: datetime
-    release: int
-    verdict: Verdict | None = Field(description="the worst verdict of its reports, once all are judged")
-    submissions: tuple[SubmissionBody, ...]
-    findings: tuple[Finding, ...] = Field(description="of the door, when it was rejected")
-    original: OriginalBody
+    release: int | None = Field(description="catalogue release at receipt")
+    submissions: tuple[SubmissionStatus, ...] = ()
+    findings: tuple[Finding, ...] = Field(default=(), description="why it was rejected")
+    original: str = Field(description="where the bytes are that were sent")
+
+    @classmethod
+    def of(cls, package: Package, submissions: list[Submission]) -> "PackageStatus":
+        """Return what is known of a package."""
+        verdict = Verdict.REJECTED if package.rejected else merged([each.judged for each in submissions])
+        return cls(
+            package_id=package.id,
+            state="rejected" if package.rejected else "judged" if verdict else "received",
+            verdict=verdict,
+            unit=package.unit,
+            form=package.form,
+            document_number=package.document_number,
+            channel=package.channel,
+            received_at=package.received_at,
+            release=package.release,
+            submissions=tuple(
+                SubmissionStatus(
+                    delivery_id=each.delivery,
+                    version=each.version,
+                    judgement=each.judged.judgement if each.judged else None,
+                    verdict=each.judged.verdict if each.judged else None,
+                    findings=each.judged.findings if each.judged else (),
+                )
+                for each in submissions
+            ),
+            findings=package.findings,
+            original=f"{location(package.id)}/original",
+        )
 
 
-class ExplanationReceipt(BaseModel):
-    """The version that an explanation was taken for."""
+class OpenDelivery(BaseModel):
+    """A delivery that may be sent; `due_at` null is history."""
 
-    package_id: UUID
     delivery_id: DeliveryId
-    version: int
+    form: str
+    period: str
+    status: str
+    due_at: datetime | None
+    version: int = Field(description="the last version taken, 0 before the first")
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> "OpenDelivery":
+        """Return what a sender has to know of a delivery."""
+        return cls(
+            delivery_id=delivery.id,
+            form=delivery.id.form,
+            period=str(delivery.id.period),
+            status=delivery.id.status.value,
+            due_at=delivery.due_at,
+            version=delivery.version,
+        )
 
 
-def package_body(package: StoredPackage, submissions: Sequence[StoredSubmission]) -> PackageBody:
-    """Return what is said of a package."""
-    address = f"{PACKAGES}/{package.id}"
-    return PackageBody(
-        package_id=package.id,
-        unit=package.unit,
-        form=package.form,
-        document_number=package.document_number,
-        channel=package.channel,
-        state="judged" if package.verdict else package.state.value,
-        received_at=package.received_at,
-        release=package.release,
-        verdict=package.verdict,
-        submissions=tuple(
-            SubmissionBody(
-                delivery_id=each.delivery_id,
-                version=each.version,
-                judgement=each.judgement,
-                verdict=each.verdict,
-                findings=each.findings,
-            )
-            for each in submissions
-        ),
-        findings=package.findings or (),
-        original=OriginalBody(sha256=package.original, media_type=package.media_type, url=f"{address}/original"),
-    )
+def location(package_id: UUID) -> str:
+    """Return a package's address."""
+    return f"/v1/packages/{package_id}"

@@ -100,7 +100,7 @@ def build_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service_bus.start()
-        jobs.start()
+        jobs.start(service_bus.cluster.wait_known)
         try:
             yield
         finally:

@@ -1,116 +1,114 @@
-"""The HTTP door as a source of the watermark: what was received and is not committed holds the watermark back.
+"""The HTTP doors of one replica as a source of the watermark: what has come in and is not committed yet.
 
-A replica has a row that it renews. A request belongs to the row that was there when its body ended, and commits only
-while that row is there: the watermark may have passed the request once the row was deleted, since its lease ran out.
+A request commits only while the replica's row in `sources` is live. A replica that was frozen longer than its lease
+finds its row gone: the watermark may have passed what it holds, so those requests end in 503 and are sent again.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import uuid4
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from services.ingest.metrics import IN_FLIGHT
-from services.ingest.problems import replica_not_live
-from services.ingest.storage.sources import add_source, delete_source, hold_source, renew_source
+from services.ingest import metrics
+from services.ingest.storage.sources import add_http_source, drop_source, hold_http_source, renew_http_source
 from shared.clock import Clock
+from shared.logs import get_logger
+from shared.problems import UnavailableError
+
+log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Reception:
-    """A request whose body has ended: when (machine time), and the row that it belongs to."""
+@dataclass(eq=False, frozen=True, slots=True)
+class Ticket:
+    """One request whose body has ended at a machine instant, under one life of the replica's row."""
 
-    at: datetime
+    received_at: datetime
     source: str
 
 
 class HttpSource(Protocol):
-    """Knows the requests in flight, and tells the database."""
+    """Knows the requests in flight."""
+
+    def enter(self) -> Ticket:
+        """Note that a request's body has ended now; raises UnavailableError while there is no live row."""
+        ...
+
+    async def confirm(self, session: AsyncSession, ticket: Ticket) -> None:
+        """Let the session's transaction commit the request; raises UnavailableError when it may not."""
+        ...
+
+    def leave(self, ticket: Ticket) -> None:
+        """Note that a request has ended, committed or not."""
+        ...
+
+    async def beat(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+        """Say that everything up to the oldest request in flight is committed, and renew the lease."""
+        ...
+
+    async def stop(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+        """Take the row away."""
+        ...
 
     @property
     def live(self) -> bool:
-        """Whether packages can be taken."""
-        ...
-
-    @contextmanager
-    def reception(self) -> Iterator[Reception]:
-        """Enter when a body has ended, leave when its package is committed; raises ProblemError 503."""
-        ...
-
-    async def hold(self, session: AsyncSession, reception: Reception) -> None:
-        """Make sure, until the transaction's end, that the watermark waits for it; raises ProblemError 503."""
-        ...
-
-    async def renew(self, session: AsyncSession) -> str:
-        """Tell how far this replica is; return its row's name, to be `confirmed` after the commit."""
-        ...
-
-    def confirm(self, name: str) -> None:
-        """Note that the row is committed: bodies that end from now on belong to it."""
-        ...
-
-    async def withdraw(self, session: AsyncSession) -> None:
-        """Delete the row at the end, so that nobody waits for it."""
+        """Whether there is a row."""
         ...
 
 
 @dataclass
 class LeasedHttpSource:
-    """One replica's row in `sources`."""
+    """The real one: a row with a lease."""
 
     clock: Clock
-    lease_seconds: float
-    _name: str | None = None
-    _in_flight: dict[int, Reception] = field(default_factory=dict)
+    lease: timedelta
+    _source: str | None = None
+    _inside: set[Ticket] = field(default_factory=set)
 
     @property
     def live(self) -> bool:
-        """Whether there is a row."""
-        return self._name is not None
+        """Whether there is a row, as far as this replica knows."""
+        return self._source is not None
 
-    @contextmanager
-    def reception(self) -> Iterator[Reception]:
-        """Register a request from the end of its body to its commit."""
-        if self._name is None:
-            raise replica_not_live()
-        reception = Reception(self.clock.machine_now(), self._name)
-        self._in_flight[id(reception)] = reception
-        IN_FLIGHT.set(len(self._in_flight))
-        try:
-            yield reception
-        finally:
-            del self._in_flight[id(reception)]
-            IN_FLIGHT.set(len(self._in_flight))
+    def enter(self) -> Ticket:
+        """Note that a request's body has ended now."""
+        if self._source is None:
+            raise UnavailableError("the doors are not open yet")
+        ticket = Ticket(self.clock.machine_now(), self._source)
+        self._inside.add(ticket)
+        return ticket
 
-    async def hold(self, session: AsyncSession, reception: Reception) -> None:
-        """Lock the request's row against deletion; renewing it does not wait for that."""
-        if not await hold_source(session, reception.source):
-            raise replica_not_live()
+    async def confirm(self, session: AsyncSession, ticket: Ticket) -> None:
+        """Hold the row that the request came in under until the transaction ends."""
+        if not await hold_http_source(session, ticket.source):
+            raise UnavailableError("the lease of these doors has run out; the request was not taken")
 
-    async def renew(self, session: AsyncSession) -> str:
-        """Renew the row, or begin another one when it was deleted: requests of the old one are refused then."""
-        if self._name is not None and await renew_source(session, self._name, self.settled(), self.lease_seconds):
-            return self._name
-        self._name = None
-        name = f"http/{uuid4()}"
-        await add_source(session, name, self.clock.machine_now(), self.lease_seconds)
-        return name
+    def leave(self, ticket: Ticket) -> None:
+        """Note that a request has ended."""
+        self._inside.discard(ticket)
 
-    def confirm(self, name: str) -> None:
-        """Let requests belong to the row."""
-        self._name = name
+    async def beat(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+        """Move the row to the oldest request in flight, else to now; register anew when it is gone."""
+        source, now = self._source, self.clock.machine_now()
+        if source is not None:
+            mine = (ticket.received_at for ticket in self._inside if ticket.source == source)
+            oldest = min(mine, default=now)
+            async with sessions() as session, session.begin():
+                renewed = await renew_http_source(session, source, oldest, self.lease)
+            if renewed:
+                return
+            metrics.SOURCES_LOST.inc()
+            log.warning("lease_lost", source=source, requests=len(self._inside))
+            self._source, now = None, self.clock.machine_now()
+        source = f"http/{uuid4()}"
+        async with sessions() as session, session.begin():
+            await add_http_source(session, source, now, self.lease)
+        self._source = source  # only now: a body that ended before the commit may be older than a watermark
 
-    async def withdraw(self, session: AsyncSession) -> None:
-        """Delete the row."""
-        name, self._name = self._name, None
-        if name is not None:
-            await delete_source(session, name)
-
-    def settled(self) -> datetime:
-        """Return the instant before which all that this row's requests brought is committed."""
-        # Taken in one step of the event loop: a request that comes between the two would be overlooked.
-        waiting = [each.at for each in self._in_flight.values() if each.source == self._name]
-        return min(waiting, default=self.clock.machine_now())
+    async def stop(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+        """Take the row away, unless requests are still inside: then the lease has to run out."""
+        if self._source is not None and not self._inside:
+            source, self._source = self._source, None
+            async with sessions() as session, session.begin():
+                await drop_source(session, source)

@@ -15,10 +15,10 @@ SIGNIFICANT_DIGITS_MAX = 15
 NIL_TEXTS = frozenset({"-", "–", "—", "−"})  # word processors turn a lone hyphen into a dash
 NOT_COLLECTED_TEXTS = frozenset({"...", "…"})
 
-_PLAIN = re.compile(r"-?\d{1,40}(?:\.\d{1,40})?")
+_PLAIN = re.compile(r"-?\d{1,40}(?:\.\d{1,40})?", re.ASCII)
 _BLANKS = re.compile(r"[\s\u00a0\u202f]+")
-_SIGNED = re.compile(r"([+-]?)(\d[\d.,]*)")
-_GROUPS = re.compile(r"[1-9]\d{0,2}(?:[.,]\d{3})+")
+_SIGNED = re.compile(r"([+-]?)(\d[\d.,]*)", re.ASCII)
+_GROUPS = re.compile(r"[1-9]\d{0,2}(?:[.,]\d{3})+", re.ASCII)
 
 
 class ValueProblem(StrEnum):

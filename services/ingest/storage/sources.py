@@ -1,84 +1,135 @@
-"""The sources of the watermark: rows that say up to when everything of a door is committed (machine time)."""
+"""The sources of the watermark. Instants are machine time; leases run by the database's clock."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, func, insert, literal, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert_into
+from sqlalchemy import DateTime, Integer, bindparam, delete, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.ingest.storage.tables import bus, sources
-from shared.bus.partitions import PARTITION_COUNT
-from shared.bus.topics import SUBMISSIONS, TOPICS
+from services.ingest.storage.tables import SERVICE, progress, published, sources
+from shared.bus.locks import lock_number
 
-KAFKA_PREFIX = "kafka"
+HTTP, KAFKA = "http", "kafka"
+NEVER_ASKED = datetime(1970, 1, 1, tzinfo=UTC)
+"""Of a partition that was not asked yet: what lies in it may be as old as it likes."""
+_PUBLISHED_ROW = 1
+_TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:purpose, 0)").bindparams(bindparam("purpose", type_=Integer))
 
-
-async def add_source(session: AsyncSession, name: str, at: datetime, lease_seconds: float) -> None:
-    """Begin a leased row."""
-    expires_at = func.now() + timedelta(seconds=lease_seconds)
-    await session.execute(insert(sources).values(name=name, at=at, expires_at=expires_at))
-
-
-async def renew_source(session: AsyncSession, name: str, at: datetime, lease_seconds: float) -> bool:
-    """Move a leased row; return False when it is not there any more."""
-    expires_at = func.now() + timedelta(seconds=lease_seconds)
-    renewed = update(sources).where(sources.c.name == name).values(at=at, expires_at=expires_at)
-    return (await session.execute(renewed.returning(sources.c.name))).first() is not None
+Partition = tuple[str, int]
+"""Topic and partition."""
 
 
-async def hold_source(session: AsyncSession, name: str) -> bool:
-    """Keep a row from being deleted until the transaction ends; return False when it is not there any more.
-
-    `FOR KEY SHARE` and not `FOR SHARE`: it does not make the row's own renewal wait for every request.
-    """
-    held = select(sources.c.name).where(sources.c.name == name).with_for_update(read=True, key_share=True)
-    return (await session.execute(held)).first() is not None
+async def try_watermark_lock(session: AsyncSession) -> bool:
+    """Hold the right to move the watermark until the transaction ends; False when another replica has it."""
+    return bool(await session.scalar(_TRY_LOCK, {"purpose": lock_number(f"{SERVICE}/watermark")}))
 
 
-async def delete_source(session: AsyncSession, name: str) -> None:
-    """Delete a row."""
-    await session.execute(delete(sources).where(sources.c.name == name))
+async def add_http_source(session: AsyncSession, source: str, at: datetime, lease: timedelta) -> None:
+    """Register a replica's doors."""
+    await session.execute(insert(sources).values(id=source, kind=HTTP, at=at, expires_at=func.now() + lease))
 
 
-async def delete_expired(session: AsyncSession) -> int:
-    """Delete leased rows that ran out, but for those that a request holds; return how many."""
-    expired = select(sources.c.name).where(sources.c.expires_at < func.now()).with_for_update(skip_locked=True)
-    deleted = await session.execute(delete(sources).where(sources.c.name.in_(expired)).returning(sources.c.name))
-    return len(deleted.all())
-
-
-async def set_kafka_sources(session: AsyncSession, settled: Mapping[str, datetime]) -> None:
-    """Write the rows of the agencies' partitions as they are now; rows of others than these are deleted."""
-    names = list(settled)
-    await session.execute(delete(sources).where(sources.c.name.startswith(KAFKA_PREFIX), sources.c.name.not_in(names)))
-    if names:
-        row = upsert_into(sources)
-        await session.execute(
-            row.on_conflict_do_update(index_elements=[sources.c.name], set_={"at": row.excluded.at}),
-            [{"name": name, "at": at} for name, at in settled.items()],
-        )
-
-
-async def load_sources(session: AsyncSession) -> Sequence[datetime]:
-    """Return how far each source is."""
-    return list((await session.execute(select(sources.c.at))).scalars())
-
-
-async def last_event_ids(session: AsyncSession) -> dict[int, str]:
-    """Return the id of the last event written for each partition of `submissions`, watermarks not counted."""
-    outbox, transient = bus.outbox, [data_type.ce_type for data_type in TOPICS.transient]
-    partitions = func.generate_series(0, PARTITION_COUNT - 1).table_valued("partition").render_derived()
-    last = (
-        select(outbox.c.event_id)
-        .where(
-            outbox.c.topic == SUBMISSIONS.name,
-            outbox.c.partition == partitions.c.partition,
-            outbox.c.headers["ce_type"].astext.not_in(transient),
-        )
-        .order_by(outbox.c.id.desc())
-        .limit(1)
-        .lateral()
+async def renew_http_source(session: AsyncSession, source: str, at: datetime, lease: timedelta) -> bool:
+    """Move a replica's source and renew its lease; False when it is gone."""
+    renewed = await session.execute(
+        update(sources)
+        .where(sources.c.id == source)
+        .values(at=at, expires_at=func.now() + lease)
+        .returning(sources.c.id)
     )
-    rows = await session.execute(select(partitions.c.partition, last.c.event_id).join(last, literal(value=True)))
-    return {row.partition: row.event_id for row in rows}
+    return renewed.first() is not None
+
+
+async def hold_http_source(session: AsyncSession, source: str) -> bool:
+    """Keep a live source from being deleted until the transaction ends; False when its lease has run out.
+
+    KEY SHARE stands in the way of the delete alone; the design's SHARE would also hold up each renewal of the lease.
+    """
+    held = await session.execute(
+        select(sources.c.id)
+        .where(sources.c.id == source, sources.c.expires_at > func.clock_timestamp())
+        .with_for_update(read=True, key_share=True)
+    )
+    return held.first() is not None
+
+
+async def drop_source(session: AsyncSession, source: str) -> None:
+    """Take a source away: the replica has stopped."""
+    await session.execute(delete(sources).where(sources.c.id == source))
+
+
+async def drop_expired(session: AsyncSession) -> int:
+    """Delete the sources whose lease has run out; waits for transactions that still hold one."""
+    gone = await session.execute(delete(sources).where(sources.c.expires_at < func.now()).returning(sources.c.id))
+    return len(gone.all())
+
+
+async def add_kafka_sources(session: AsyncSession, partitions: Collection[Partition]) -> None:
+    """Register partitions of agencies' topics, unless they are; the watermark waits until they were asked."""
+    if partitions:
+        await session.execute(
+            upsert(sources).on_conflict_do_nothing(),
+            [{"id": source_id(each), "kind": KAFKA, "at": NEVER_ASKED} for each in partitions],
+        )
+
+
+async def move_kafka_sources(session: AsyncSession, settled: Mapping[Partition, datetime]) -> None:
+    """Move the sources of partitions forward."""
+    if settled:
+        instant = bindparam("instant", type_=DateTime(timezone=True))
+        statement = (
+            update(sources).where(sources.c.id == bindparam("source")).values(at=func.greatest(sources.c.at, instant))
+        )
+        await session.execute(statement, [{"source": source_id(each), "instant": at} for each, at in settled.items()])
+
+
+async def source_instants(session: AsyncSession) -> list[datetime]:
+    """Return the instant of each source."""
+    return list(await session.scalars(select(sources.c.at)))
+
+
+def source_id(partition: Partition) -> str:
+    """Return the id of a partition's source."""
+    return f"{KAFKA}/{partition[0]}/{partition[1]}"
+
+
+async def advance_progress(session: AsyncSession, cluster_id: str, ends: Mapping[Partition, int]) -> None:
+    """Say that everything below these offsets is in the database."""
+    if not ends:
+        return
+    statement = upsert(progress)
+    rows = [
+        {"cluster_id": cluster_id, "topic": topic, "partition": partition, "next_offset": end}
+        for (topic, partition), end in sorted(ends.items())
+    ]
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[progress.c.cluster_id, progress.c.topic, progress.c.partition],
+            set_={"next_offset": func.greatest(progress.c.next_offset, statement.excluded.next_offset)},
+        ),
+        rows,
+    )
+
+
+async def read_progress(session: AsyncSession, cluster_id: str) -> dict[Partition, int]:
+    """Return how far each partition of a cluster is in the database."""
+    rows = await session.execute(
+        select(progress.c.topic, progress.c.partition, progress.c.next_offset).where(
+            progress.c.cluster_id == cluster_id
+        )
+    )
+    return {(topic, partition): end for topic, partition, end in rows}
+
+
+async def published_watermark(session: AsyncSession) -> datetime | None:
+    """Return the last watermark published (business time)."""
+    return await session.scalar(select(published.c.at).where(published.c.id == _PUBLISHED_ROW))
+
+
+async def set_published_watermark(session: AsyncSession, at: datetime) -> None:
+    """Remember the last watermark published."""
+    statement = upsert(published).values(id=_PUBLISHED_ROW, at=at)
+    await session.execute(
+        statement.on_conflict_do_update(index_elements=[published.c.id], set_={"at": statement.excluded.at})
+    )
