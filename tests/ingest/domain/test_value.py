@@ -1,6 +1,8 @@
 """What a cell holds: never rounded, never guessed, and the four kinds of nothing stay apart."""
 
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +18,8 @@ from services.ingest.domain.value import (
     content_of_json,
 )
 from shared.events.cells import Mark
+
+Read = Callable[[Any, int], Content | ValueProblem]
 
 decimals = st.integers(0, 6)
 scaled = st.integers(-(10**15) + 1, 10**15 - 1)  # 15 digits: a double keeps them
@@ -42,9 +46,7 @@ def test_a_plain_decimal_in_a_string_is_read_exactly(value: int, places: int) ->
 
 @given(scaled, decimals)
 def test_a_json_number_and_the_same_number_in_a_string_are_one_value(value: int, places: int) -> None:
-    assert content_of_json(number(value, places), places) == content_of_json(
-        format(number(value, places), "f"), places
-    )
+    assert content_of_json(number(value, places), places) == content_of_json(format(number(value, places), "f"), places)
 
 
 @given(scaled, decimals)
@@ -107,7 +109,7 @@ def test_trailing_zeros_are_no_decimals(value: int, places: int, zeros: int) -> 
 
 
 @pytest.mark.parametrize("read", [content_of_json, content_of_excel])
-def test_missing_nil_and_not_collected_never_turn_into_each_other_or_into_zero(read) -> None:  # type: ignore[no-untyped-def]
+def test_missing_nil_and_not_collected_never_turn_into_each_other_or_into_zero(read: Read) -> None:
     assert [read(raw, 1) for raw in (None, "", "-", "...", "0")] == [
         MISSING,
         MISSING,
