@@ -41,7 +41,7 @@ def _mistake(finding: Finding, delivery: DeliveryId, snapshot: Snapshot) -> Mist
     names = _names(finding.cell, delivery, snapshot) if finding.cell is not None else []
     where = " – ".join(names)
     return Mistake(
-        where=f"{finding.cell.indicator} {where}" if finding.cell is not None else finding.document or "",
+        where=f"{finding.cell.indicator} {where}".rstrip() if finding.cell is not None else finding.document or "",
         address=address,
         message=_without_cell(finding.message.vi, address, ", ".join(names)),
         mend=finding.mend.vi if finding.mend is not None else "",

@@ -67,7 +67,8 @@ def next_reminder(delivery: Delivery, policy: Policy) -> Step | None:
 
 def _ahead(delivery: Delivery, policy: Policy) -> tuple[Step, ...]:
     through = delivery.reminded_through
-    return tuple(step for step in reminders(delivery, policy) if through is None or step.at > through)
+    # A watermark at an instant is not past it, so that reminder still lies ahead.
+    return tuple(step for step in reminders(delivery, policy) if through is None or step.at >= through)
 
 
 def _instant(due_at: datetime, days_before: int, at: time, timezone: str) -> datetime:

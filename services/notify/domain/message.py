@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from email.errors import HeaderParseError
 from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
 from email.policy import SMTP, Policy
@@ -103,7 +104,10 @@ def _address(name: str, address: str) -> Address:
     local, at, domain = address.strip().rpartition("@")
     if not (at and local and domain and address.isascii()):
         raise ValueError(f"{address!r} is no e-mail address that every mail server takes")
-    return Address(display_name=_one_line(name), addr_spec=address.strip())
+    try:
+        return Address(display_name=_one_line(name), addr_spec=address.strip())
+    except (ValueError, HeaderParseError) as error:
+        raise ValueError(f"{address!r} is no e-mail address: {error}") from error
 
 
 def _one_line(text: str) -> str:

@@ -31,7 +31,7 @@ def _blocks(letter: Letter) -> Iterator[list[str]]:
     if letter.actions:
         yield ["VIỆC CẦN LÀM", *_numbered(letter.actions)]
     if letter.button and letter.url:
-        yield [f"{letter.button}:", letter.url]  # unwrapped, so that programs see one address
+        yield [*_wrapped(f"{letter.button}:"), letter.url]  # unwrapped, so that programs see one address
     yield [line for part in letter.signature for line in _wrapped(part)]
     yield [_RULE, *_wrapped(letter.reason)]
 
@@ -67,10 +67,8 @@ def _mistake(label: str, mistake: Mistake) -> list[str]:
         numbers,
         f"Cách sửa: {mistake.mend}" * bool(mistake.mend),
     )
-    first, *others = filter(None, said)
-    return _wrapped(first, first=label, rest=indent) + [
-        line for text in others for line in _wrapped(text, first=indent, rest=indent)
-    ]
+    lines = [line for text in said for line in _wrapped(text, first=indent, rest=indent)]
+    return [label + line.removeprefix(indent) if number == 0 else line for number, line in enumerate(lines)]
 
 
 def _numbered(texts: tuple[str, ...]) -> list[str]:
