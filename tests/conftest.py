@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from deploy.embedded.kafka import EmbeddedKafka
 from deploy.embedded.postgres import EmbeddedPostgres
 from deploy.embedded.smtp_part import EmbeddedSmtp
 from tests.parts import Broker, Databases, ExternalBroker, MailServer, make_folder, remove_folder
+
+# How long one example takes on a busy machine says nothing about the code.
+settings.register_profile("lienthong", deadline=None)
+settings.load_profile("lienthong")
 
 
 @pytest.fixture(scope="session")
