@@ -93,7 +93,8 @@ class CompiledForm:
         for value in cells:
             index = self._index.get(_key(value.key))
             if index is not None:
-                marks[index] = value.mark
+                empty = value.mark is Mark.VALUE and value.value is None
+                marks[index] = Mark.MISSING if empty else value.mark
                 numbers[index] = value.number if self.cells[index].applicable else None
         return Values(period, numbers, marks, self.codes, references)
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from services.validate.domain.judge import Assessment
 from shared.events.catalogue import Line, NotApplicable
+from shared.events.cells import CellValue
 from shared.events.findings import Verdict
-from tests.builders.rule_forms import a_cell, a_line, a_rule, a_snapshot, accepted, judged
+from tests.builders.rule_forms import a_cell, a_key, a_line, a_rule, a_snapshot, accepted, judged
 
 TWO_WAYS = (a_line("I1"), a_line("I1@GEO"), a_line("I1@SEX"), a_line("I1@GEO,SEX"))
 MONTHLY = (a_line("I1", columns=("value", "cumulative")),)
@@ -51,6 +52,10 @@ class TestRequired:
 
     def test_an_empty_report_is_checked_too(self) -> None:
         assert outcome("required(*)", {}, lines=self.LINES).error_count == 3
+
+    def test_a_value_without_a_number_is_missing(self) -> None:
+        nothing = CellValue(key=a_key("I1"))
+        assert judged(a_snapshot({"R": a_rule("required(*)")}), [nothing]).error_count == 1
 
     def test_a_true_zero_and_a_figure_not_collected_are_answers(self) -> None:
         result = outcome("required(*)", {"I1": "-", "I1@GEO=N": "...", "I1@GEO=S": 0}, lines=self.LINES)
