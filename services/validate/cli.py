@@ -13,7 +13,7 @@ app = typer.Typer(no_args_is_help=True, help="Kiểm tra: the rule language (doc
 
 @app.command()
 def rule(
-    expression: Annotated[str, typer.Argument(help="such as `total(KH0301, GEO)`")],
+    expression: Annotated[str, typer.Argument(help="such as `required(*)`")],
 ) -> None:
     """Say how an expression is read, or where it cannot be."""
     try:
