@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 import uvicorn
-from deploy.embedded.cli import up
 
+from deploy.embedded.cli import up
 from services.catalogue.cli import app as catalogue
 from services.ingest.cli import app as ingest
 from services.notify.cli import app as notify

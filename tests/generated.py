@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic_settings import BaseSettings
+
 from services.catalogue.settings import CatalogueSettings
 from services.ingest.settings import IngestSettings
 from services.notify.settings import NotifySettings
 from services.validate.settings import ValidateSettings
-
 from shared.bus.topics import TOPICS
 from shared.settings import CommonSettings
 

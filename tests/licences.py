@@ -24,8 +24,8 @@ def licence_of(name: str) -> str | None:
     except PackageNotFoundError:
         return None
     classifiers = [value for value in metadata.get_all("Classifier") or () if value.startswith("License ::")]
-    expression = metadata.get("License-Expression")
-    return "; ".join(classifiers) or expression or (metadata.get("License") or "").split("\n")[0] or "unknown"
+    expression, text = ((metadata.get_all(name) or [""])[0] for name in ("License-Expression", "License"))
+    return "; ".join(classifiers) or expression or text.split("\n")[0] or "unknown"
 
 
 def offenders(licences: dict[str, str | None]) -> dict[str, str]:
