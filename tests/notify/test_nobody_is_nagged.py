@@ -6,44 +6,25 @@ from datetime import datetime, time, timedelta
 import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.notify.domain.delivery import Delivery
 from services.notify.domain.recheck import Untrue
-from services.notify.domain.steps import Step
+from services.notify.queueing import UNOPENED_RETRY_SECONDS
 from services.notify.storage.tables import bus, deliveries, notices
 from shared.bus.inbox import Inbox, PostgresInbox
-from shared.bus.partitions import PARTITION_COUNT
 from shared.bus.parts import Parts
-from shared.bus.watermark import PostgresWatermarks
-from shared.clock import Clock
 from shared.events.base import EventData
+from shared.events.catalogue import ReminderStep
 from shared.events.findings import Verdict
 from shared.events.notifications import NotificationSentV1, NotificationSuppressedV1
 from tests.bus.nulls import NullInbox
 from tests.notify.conftest import MakeWorld
 from tests.notify.events import DUE, REMIND_AT, closed, extended, judged, met, opened, passed, received
+from tests.notify.nulls import NullWatermarks, null_recheck
 from tests.notify.smtp_scripts import ScriptedSmtp
-from tests.notify.world import MONTH, OTHER, QUARTER, TwoClocks, World
+from tests.notify.world import MONTH, OTHER, OTHER_CONTACT, QUARTER, QUICK, TwoClocks, World
 
 REMINDED = f"{MONTH};step=reminder:2"
 AFTER = REMIND_AT + timedelta(minutes=1)
-
-
-def null_recheck(step: Step, delivery: Delivery, now: datetime) -> Untrue | None:
-    """Look at nothing before sending."""
-    return None
-
-
-class NullWatermarks(PostgresWatermarks):
-    """Takes business time for the watermark: whatever was received must have been published."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(bus.watermarks, "notify")
-        self._clock = clock
-
-    async def read_all(self, session: AsyncSession) -> dict[int, datetime]:
-        return dict.fromkeys(range(PARTITION_COUNT), self._clock.now())
 
 
 async def reminder_queued(world: World) -> World:
@@ -242,3 +223,80 @@ async def test_units_do_not_share_mails(world: World, post: ScriptedSmtp) -> Non
         "Nguyễn Thị A <a@so-a.example>": REMINDED,
         "Lê Văn C <c@so-b.example>": f"{OTHER};step=reminder:2",
     }
+
+
+async def test_history_is_never_told_even_when_its_verdict_comes_first(world: World, post: ScriptedSmtp) -> None:
+    await world.tell(judged())
+    await world.queue()
+    assert await world.mails() == []
+    await world.tell(opened(due_at=None))
+    world.pass_machine_time(UNOPENED_RETRY_SECONDS)
+    await world.queue()
+    await world.send()
+    assert post.taken == []
+
+
+async def test_a_verdict_that_comes_before_its_opening_is_told_after_it(world: World, post: ScriptedSmtp) -> None:
+    await world.tell(judged())
+    await world.queue()
+    await world.tell(opened())
+    world.pass_machine_time(UNOPENED_RETRY_SECONDS)
+    await world.queue()
+    await world.send()
+    assert post.named == [f"{MONTH};step=returned:1.1"]
+
+
+async def test_a_unit_without_contacts_stops_nobody(make_world: MakeWorld, post: ScriptedSmtp) -> None:
+    world = make_world(contacts=(OTHER_CONTACT,))
+    await world.tell(opened(), opened(OTHER))
+    world.clock.business = DUE + timedelta(hours=9)
+    await world.tell(passed(), passed(OTHER))
+    await world.queue()
+    await world.send()
+    assert post.named == [f"{OTHER};step=passed"]
+
+
+async def test_a_new_policy_reminds_of_nothing_that_it_would_have_told_before(world: World, post: ScriptedSmtp) -> None:
+    await world.tell(opened())
+    world.clock.business = AFTER
+    await world.watermark(AFTER)
+    await world.queue()
+    await world.send()
+    reader = world.context.state.reader
+    assert reader.snapshot is not None
+    rungs = tuple(ReminderStep(days_before=days, at=time(8)) for days in (4, 1))
+    calendar = reader.snapshot.calendar.model_copy(update={"reminders": rungs})
+    reader.snapshot = replace(reader.snapshot, release=2, calendar=calendar)
+    await world.queue()
+    world.clock.business = AFTER + timedelta(days=1)
+    await world.watermark(world.clock.business)
+    await world.queue()
+    await world.send()
+    assert post.named == [REMINDED, f"{MONTH};step=reminder:1"]
+
+
+async def test_steps_that_come_apart_settle_into_one_mail(make_world: MakeWorld, post: ScriptedSmtp) -> None:
+    world = make_world(settings=QUICK.model_copy(update={"settle_seconds": 2.0}))
+    await world.tell(opened(), opened(QUARTER))
+    await world.tell(judged())
+    world.pass_machine_time(1.5)
+    await world.queue()
+    await world.tell(judged(QUARTER))
+    world.pass_machine_time(1.0)
+    await world.queue()
+    assert await world.mails() == [], "the younger one has not settled"
+    world.pass_machine_time(1.0)
+    await world.queue()
+    await world.send()
+    assert post.named == [f"{MONTH};step=returned:1.1", f"{QUARTER};step=returned:1.1"]
+    assert len(post.taken) == 1
+
+
+async def test_a_straggler_gets_a_mail_of_its_own(world: World, post: ScriptedSmtp) -> None:
+    await world.tell(opened(), opened(QUARTER), judged())
+    await world.queue()
+    await world.tell(judged(QUARTER))
+    await world.queue()
+    await world.send()
+    assert post.named == [f"{MONTH};step=returned:1.1", f"{QUARTER};step=returned:1.1"]
+    assert len(set(post.message_ids)) == 2
