@@ -1,0 +1,47 @@
+"""A migrated database for each test, and ingest on it with the doors open."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+
+from shared.database import migrate
+from tests.ingest.world import World
+from tests.parts import Databases
+
+MakeWorld = Callable[..., Awaitable[World]]
+
+
+@pytest_asyncio.fixture
+async def ingest_url(databases: Databases) -> AsyncIterator[str]:
+    """A database with ingest's schema, for this test alone."""
+
+    async def prepare(url: str) -> None:
+        await migrate(["ingest"], url)
+
+    url = await databases.prepared("ingest", prepare)
+    yield url
+    await databases.drop(url)
+
+
+@pytest_asyncio.fixture
+async def make_world(ingest_url: str, tmp_path: Path) -> AsyncIterator[MakeWorld]:
+    """Makes worlds on the test's database: `await make_world(arrivals=NullArrivals())` leaves a part out."""
+    made: list[World] = []
+
+    async def make(**wiring: Any) -> World:
+        world = World(ingest_url, tmp_path, wiring)
+        made.append(world)
+        await world.begin()
+        return world
+
+    yield make
+    for world in made:
+        await world.units_of_work.sessions.kw["bind"].dispose()
+
+
+@pytest_asyncio.fixture
+async def world(make_world: MakeWorld) -> World:
+    """Ingest on 12 June 2024: June and quarter II are open for one unit."""
+    return await make_world()
