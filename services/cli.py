@@ -5,30 +5,40 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-import uvicorn
+from typer.core import TyperGroup
 
 from deploy.embedded.cli import up
-from services.catalogue.cli import app as catalogue
-from services.ingest.cli import app as ingest
-from services.notify.cli import app as notify
-from services.validate.cli import app as validate
 from shared.clock import ClockFile
-from shared.database import migrate as migrate_schemas
-from shared.logs import configure_logs
 from shared.settings import CommonSettings
 
 CLOCK_LEAD_SECONDS = 1.0  # a new offset holds a second from now, so that every process has read it by then
 
+
+class LazyGroup(TyperGroup):
+    """Imports a service's subcommands when they are asked for: no command pays for what it does not use."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+        return [*(service.value for service in Service), *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command by its name, None when there is none."""
+        if cmd_name in set(Service):
+            command = typer.main.get_command(import_module(f"services.{cmd_name}.cli").app)
+            command.name = cmd_name
+            return command
+        return super().get_command(ctx, cmd_name)
+
+
 main = typer.Typer(
-    no_args_is_help=True, pretty_exceptions_show_locals=False, help="Liên thông: official statistics on time."
+    cls=LazyGroup,
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    help="Liên thông: official statistics on time.",
 )
-main.add_typer(catalogue, name="catalogue")
-main.add_typer(ingest, name="ingest")
-main.add_typer(validate, name="validate")
-main.add_typer(notify, name="notify")
 main.command()(up)
 clock_commands = typer.Typer(no_args_is_help=True, help="The simulated business clock.")
 main.add_typer(clock_commands, name="clock")
@@ -46,6 +56,10 @@ class Service(StrEnum):
 @main.command()
 def serve(service: Service) -> None:
     """Run one service until SIGTERM or Ctrl-C. Everything it needs comes from the environment (`LIENTHONG_…`)."""
+    import uvicorn  # noqa: PLC0415 -- `lienthong clock` does without
+
+    from shared.logs import configure_logs  # noqa: PLC0415 -- as above
+
     settings = CommonSettings()
     configure_logs(service.value, settings.log_format, settings.log_level)
     build_app = import_module(f"services.{service.value}.app").build_app
@@ -62,6 +76,9 @@ def serve(service: Service) -> None:
 @main.command()
 def migrate() -> None:
     """Bring the database schemas of all services to their newest version."""
+    from shared.database import migrate as migrate_schemas  # noqa: PLC0415 -- as above
+    from shared.logs import configure_logs  # noqa: PLC0415 -- as above
+
     settings = CommonSettings()
     configure_logs("migrate", settings.log_format, "WARNING")
     asyncio.run(migrate_schemas([service.value for service in Service], settings.database_url))
