@@ -1,12 +1,13 @@
 """The queue and a mail server that is slow, refuses, is away, or is never answered back."""
 
 import asyncio
+import time
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
-from services.notify.mail_server import MailRefusedError, MailServerAwayError, SmtpAddress
+from services.notify.mail_server import MailRefusedError, MailServerAwayError, SmtpAddress, SmtpServer
 from services.notify.settings import NotifySettings
 from shared.events.notifications import NotificationFailedV1, NotificationSentV1, NotificationSuppressedV1
 from tests.notify.conftest import MakeWorld
@@ -200,9 +201,12 @@ def test_a_lease_must_outlive_its_mail() -> None:
 
 
 async def test_a_server_that_never_answers_is_left_in_time(post: ScriptedSmtp, world: World) -> None:
-    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.Event().wait()
+    left = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # until the other side goes
         writer.close()
+        left.set()
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     try:
@@ -210,5 +214,24 @@ async def test_a_server_that_never_answers_is_left_in_time(post: ScriptedSmtp, w
         with pytest.raises((MailServerAwayError, MailRefusedError)):
             async with client.connect():
                 pass
+        await asyncio.wait_for(left.wait(), 10)
     finally:
         server.close()
+
+
+async def test_a_server_without_the_encryption_that_we_ask_for_gets_nothing(post: ScriptedSmtp) -> None:
+    address = SmtpAddress.parse(f"smtp://127.0.0.1:{post.port}?starttls=required")
+    with pytest.raises(MailServerAwayError):
+        async with SmtpServer(address, timeout_seconds=5).connect():
+            pass
+
+
+async def test_a_replica_keeps_its_pace(make_world: MakeWorld, post: ScriptedSmtp) -> None:
+    world = make_world(settings=QUICK.model_copy(update={"mails_per_second_max": 20.0}))
+    await world.tell(opened())
+    await world.tell(*(judged(version=number, package=uuid4()) for number in range(1, 8)))
+    await world.queue()
+    started_at = time.monotonic()
+    await world.send()
+    assert time.monotonic() - started_at >= 6 / 20
+    assert len(post.taken) == 7
