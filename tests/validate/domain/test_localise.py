@@ -124,6 +124,8 @@ def test_the_rules_own_advice_goes_before_the_general_one() -> None:
         ("-12500", "1,000 times too large"),
         ("0.0125", "1,000 times too small"),
         ("125", None),
+        ("125000", None),
+        ("0.000125", None),
         ("0", None),
     ],
 )

@@ -86,7 +86,7 @@ class CompiledForm:
     def read(self, period: Period, cells: Iterable[CellValue], references: References) -> Values:
         """Return what the checks see of a report. A cell of the form that it does not list is missing.
 
-        Cells that the form does not have are left out, and the numbers of cells that do not apply to the unit.
+        Cells that the form does not have are left out; no check looks at cells that do not apply to the unit.
         """
         numbers: list[Decimal | None] = [None] * len(self.cells)
         marks = [Mark.MISSING] * len(self.cells)
@@ -95,7 +95,7 @@ class CompiledForm:
             if index is not None:
                 empty = value.mark is Mark.VALUE and value.value is None
                 marks[index] = Mark.MISSING if empty else value.mark
-                numbers[index] = value.number if self.cells[index].applicable else None
+                numbers[index] = value.number
         return Values(period, numbers, marks, self.codes, references)
 
     def places(self, cells: Iterable[CellValue]) -> Mapping[int, Place]:

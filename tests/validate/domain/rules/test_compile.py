@@ -1,4 +1,5 @@
 from datetime import date
+from itertools import permutations
 
 import pytest
 
@@ -40,6 +41,15 @@ def test_the_version_that_holds_on_the_periods_last_day_is_used() -> None:
     snapshot = a_snapshot({"A": (until, since)})
     verdicts = {period: judged(snapshot, [a_cell("I1", 7)], period=period).verdict for period in ("2024-05", "2024-06")}
     assert verdicts == {"2024-05": Verdict.RETURNED, "2024-06": Verdict.ACCEPTED}
+
+
+@pytest.mark.parametrize("periods", list(permutations(["2024-04", "2024-05", "2024-06", "2024-07"])))
+def test_a_version_ends_with_its_last_day_whichever_period_is_asked_for_first(periods: tuple[str, ...]) -> None:
+    rule = a_rule("required(*)").model_copy(update={"valid_from": date(2024, 5, 31), "valid_until": date(2024, 6, 30)})
+    book = RuleBook(a_snapshot({"A": rule}))
+    forms = {period: book.form_for(a_delivery(period)) for period in periods}
+    held = {period for period, form in forms.items() if form is not None and form.rules}
+    assert held == {"2024-05", "2024-06"}
 
 
 def test_the_other_periods_that_a_form_looks_at_are_known_before_it_is_judged() -> None:
