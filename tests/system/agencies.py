@@ -5,6 +5,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import cycle, islice
 
 import httpx
@@ -33,10 +34,13 @@ class Package:
         return [report.delivery for report in self.body.reports]
 
 
-def packages(sample: Sample, count: int) -> list[Package]:
-    """Return so many correct packages: each one of the month, in turn, round after round."""
+def packages(sample: Sample, count: int, *, open_at: datetime) -> list[Package]:
+    """Return so many correct packages: each one that is open at an instant, in turn, round after round."""
     grouped: dict[tuple[str, str, str], list[Report]] = defaultdict(list)
+    opens_at = {due.delivery: due.opens_at for due in sample.timetable.dues}
     for report in sample.reports.values():
+        if opens_at[str(report.delivery)] > open_at:
+            continue
         grouped[report.delivery.unit, report.delivery.form, report.document_number].append(report)
     return list(islice(_rounds(list(grouped.values())), count))
 
