@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
@@ -79,7 +80,7 @@ class ContactOut(BaseModel):
 class UpcomingOut(BaseModel):
     """One step that lies ahead."""
 
-    at: datetime = Field(description="business time; the mail leaves soon after")
+    at: datetime = Field(description="business time, in the calendar's zone; the mail leaves soon after")
     kind: Kind
     delivery_id: DeliveryId
     step: str
@@ -136,7 +137,8 @@ async def list_upcoming(
     async with web.units_of_work.sessions() as session:
         known: list[Delivery] = await load_live(session)
     ahead = upcoming(known, state.policy, state.contacts.by_id.values(), now, now + timedelta(days=days))
-    return [_upcoming(each) for each in ahead]
+    zone = ZoneInfo(state.policy.timezone)
+    return [_upcoming(each, zone) for each in ahead]
 
 
 def _delivery(text: str) -> DeliveryId:
@@ -156,13 +158,13 @@ def _mail(mail: RowMapping, notices: Sequence[RowMapping]) -> MailOut:
     return MailOut.model_validate({**dict(mail), "notices": carried})
 
 
-def _upcoming(each: Upcoming) -> UpcomingOut:
+def _upcoming(each: Upcoming, zone: ZoneInfo) -> UpcomingOut:
     return UpcomingOut(
-        at=each.step.at,
+        at=each.step.at.astimezone(zone),
         kind=each.step.kind,
         delivery_id=each.step.delivery,
         step=each.step.name,
-        due_at=each.due_at,
+        due_at=each.due_at.astimezone(zone),
         why=_why(each),
         contacts=tuple(ContactOut(contact_id=contact.id, name=contact.name) for contact in each.contacts),
     )

@@ -79,17 +79,17 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         table.add_column(heading)
     for row in rows:
         table.add_row(
-            _local(row["at"]),
+            _clock(row["at"]),
             f"{row['step']}\n{row['why']['vi']}",
             row["delivery_id"],
-            _local(row["due_at"]),
+            _clock(row["due_at"]),
             "\n".join(f"{each['name']} ({each['contact_id']})" for each in row["contacts"]) or "– không có ai · nobody",
         )
     return table
 
 
-def _local(instant: str) -> str:
-    return datetime.fromisoformat(instant).astimezone().strftime("%Y-%m-%d %H:%M")
+def _clock(instant: str) -> str:
+    return datetime.fromisoformat(instant).strftime("%d/%m/%Y %H:%M")
 
 
 def _fail(vi: str, en: str) -> NoReturn:
