@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from services.ingest import metrics
 from services.ingest.api_models import OpenDelivery, PackageStatus, location
@@ -175,7 +176,7 @@ def install_unavailable(app: FastAPI) -> None:
         )
         return problem_response(problem, request.url.path)
 
-    for kind in (UnavailableError, DBAPIError, OSError, TimeoutError):
+    for kind in (UnavailableError, DBAPIError, PoolTimeoutError, OSError, TimeoutError):
         app.add_exception_handler(kind, cast("Callable[[Request, Exception], Any]", on_error))
 
 

@@ -8,8 +8,9 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from services.ingest import api, openapi
-from services.ingest.agency_offsets import KafkaAgencyOffsets
 from services.ingest.agency_topics import AgencyTopics
+from services.ingest.broker_offsets import KafkaOffsets
+from services.ingest.catching_up import CatchUp
 from services.ingest.context import Context
 from services.ingest.handlers import events, packages
 from services.ingest.http_source import HttpSource, LeasedHttpSource
@@ -87,7 +88,8 @@ def build_app(
     attach_access(access, service_bus)
     service_bus.consumer(PACKAGES_GROUP, packages, pattern=AGENCY_PATTERN, deduplicate=False)
     service_bus.consumer(EVENTS_GROUP, events, topics=(DEADLINES.name, VALIDATION_RESULTS.name))
-    offsets = KafkaAgencyOffsets(common.bootstrap_servers, group=PACKAGES_GROUP, pattern=AGENCY_PATTERN)
+    offsets = KafkaOffsets(common.bootstrap_servers, group=PACKAGES_GROUP, pattern=AGENCY_PATTERN)
+    deadlines = KafkaOffsets(common.bootstrap_servers, group=EVENTS_GROUP, pattern=DEADLINES.pattern)
     transient = {data_type.ce_type for data_type in TOPICS.transient}
     jobs = Jobs(
         units_of_work,
@@ -95,6 +97,7 @@ def build_app(
         http_source=http_source,
         watermark=WatermarkWriter(units_of_work, state, offsets, PostgresOutbox(bus.outbox, transient)),
         topics=AgencyTopics(units_of_work, state),
+        catch_up=CatchUp(state, deadlines),
     )
 
     @asynccontextmanager
@@ -114,6 +117,7 @@ def build_app(
             "database": await database_answers(engine),
             "catalogue": reader.release is not None,
             "doors": http_source.live,
+            "deadlines": state.deadlines_read,
             "jobs": jobs.alive,
         }
 

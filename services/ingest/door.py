@@ -25,6 +25,7 @@ from shared.events.agency import Answered, PackageReceivedV1, PackageRejectedV1,
 from shared.events.base import Event, EventData
 from shared.events.findings import Finding
 from shared.events.submissions import Channel, SubmissionReceivedV1
+from shared.problems import UnavailableError
 from shared.text import Text
 
 Found = tuple[Finding, ...]
@@ -81,6 +82,8 @@ async def take(arrival: Arrival, read: Callable[[], Incoming | Found], work: Wor
             await _accept(arrival, package_id, content, work, reports=decision.reports, deliveries=deliveries)
             return Outcome(package_id)
         findings = decision.findings
+        if not state.deadlines_read and any(each.rule == Door.NOT_OPEN.value for each in findings):
+            raise UnavailableError("a delivery is not known, but not all deadline events of before the start are read")
     else:
         findings = content
     await reject(arrival, package_id, findings, work, content if isinstance(content, Incoming) else None)

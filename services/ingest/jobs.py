@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from services.ingest import metrics
 from services.ingest.agency_topics import AgencyTopics
+from services.ingest.catching_up import CatchUp
 from services.ingest.http_source import HttpSource
 from services.ingest.settings import IngestSettings
 from services.ingest.state import IngestState
@@ -30,12 +31,14 @@ class Jobs:
         http_source: HttpSource,
         watermark: WatermarkWriter,
         topics: AgencyTopics,
+        catch_up: CatchUp,
     ) -> None:
         self._sessions = units_of_work.sessions
         self._settings = settings
         self._http_source = http_source
         self._watermark = watermark
         self._topics = topics
+        self._catch_up = catch_up
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -49,6 +52,7 @@ class Jobs:
                 for name, job, seconds in (
                     ("topics", self._topics.tick, settings.topics_seconds),
                     ("watermark", self._watermark.tick, settings.watermark_seconds),
+                    ("catch_up", self._catch_up.tick, settings.heartbeat_seconds),
                 )
             ),
         ]
@@ -56,13 +60,14 @@ class Jobs:
             task.add_done_callback(_report_end)
 
     async def stop(self, seconds_max: float = 10.0) -> None:
-        """Let what is being done end, but not for ever; then close the doors' row and the broker's client."""
+        """Let what is being done end, but not for ever; then close the doors' row and the broker's clients."""
         self._stopping.set()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=seconds_max)
             for task in late:
                 task.cancel()
         await self._watermark.close()
+        await self._catch_up.close()
         try:
             async with asyncio.timeout(seconds_max):
                 await self._http_source.stop(self._sessions)

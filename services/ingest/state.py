@@ -35,6 +35,8 @@ class IngestState:
     cluster_id: Callable[[], str]
     ensure_topics: Callable[[Collection[Topic]], Awaitable[None]]
     answers_made: set[str] = field(default_factory=set)
+    deadlines_read: bool = False
+    """Whether the deadline events of the time before the start are read."""
 
     def __post_init__(self) -> None:
         self.reader.on_release(lambda snapshot: RELEASE.set(snapshot.release))

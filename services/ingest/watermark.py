@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from services.ingest import metrics
-from services.ingest.agency_offsets import AgencyOffsets
+from services.ingest.broker_offsets import Offsets, unmoved
 from services.ingest.domain.watermark import PartitionProgress, watermark_of
 from services.ingest.state import IngestState
 from services.ingest.storage.sources import (
@@ -32,7 +32,7 @@ class WatermarkWriter:
         self,
         units_of_work: UnitOfWorkFactory[IngestState],
         state: IngestState,
-        offsets: AgencyOffsets,
+        offsets: Offsets,
         outbox: PostgresOutbox,
     ) -> None:
         self._units_of_work = units_of_work
@@ -40,7 +40,8 @@ class WatermarkWriter:
         self._offsets = offsets
         self._outbox = outbox
         self._partitions: dict[Partition, PartitionProgress] = {}
-        self._unsettled = False
+        self._unsettled: set[Partition] = set()
+        self._committed: dict[Partition, int] = {}
 
     async def tick(self) -> None:
         """Move the watermark as far as it may go. Raises KafkaError or UnavailableError while the broker is away."""
@@ -60,9 +61,9 @@ class WatermarkWriter:
         """Return the partitions of which everything up to an instant (machine time) is in the database."""
         async with self._units_of_work.sessions() as session:
             committed = await read_progress(session, self._state.cluster_id())
-        if self._unsettled:  # offsets of what was put aside are in the group alone
-            for partition, offset in (await self._offsets.committed()).items():
-                committed[partition] = max(offset, committed.get(partition, 0))
+        if self._unsettled:
+            await self._look_closer(committed)
+        self._committed = committed
         now = self._state.clock.machine_now()
         asked = await self._offsets.ask(now)
         if new := set(asked) - set(self._partitions):
@@ -72,8 +73,16 @@ class WatermarkWriter:
         instants = {
             each: self._partitions[each].advance(answer, committed.get(each, 0)) for each, answer in asked.items()
         }
-        self._unsettled = any(progress.waiting is not None for progress in self._partitions.values())
+        self._unsettled = {each for each, progress in self._partitions.items() if progress.waiting is not None}
         return {each: at for each, at in instants.items() if at is not None}
+
+    async def _look_closer(self, committed: dict[Partition, int]) -> None:
+        """Move offsets to what the database does not show: messages put aside, and markers that nobody is handed."""
+        for partition, offset in (await self._offsets.committed()).items():
+            committed[partition] = max(offset, committed.get(partition, 0))
+        if standing := unmoved(self._committed, committed, self._unsettled):
+            reached = await self._offsets.skip_markers({each: committed.get(each, 0) for each in standing})
+            committed.update(reached)
 
     async def _publish(self, work: Work[IngestState]) -> None:
         """Publish on each partition, behind everything that is committed for it, if the watermark has moved."""

@@ -7,7 +7,7 @@ archive is unpacked with a limit and the sheets are scanned before python-calami
 import re
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from xml.etree import ElementTree as ET
@@ -44,10 +44,10 @@ class WorkbookError(Exception):
 
 @dataclass(frozen=True)
 class Sheet:
-    """A sheet's values from A1 on. `bare_formulas`: addresses of formulas that nobody has computed."""
+    """A sheet's values from A1 on. `errors`: what cells hold that is no value, by address; "" for a bare formula."""
 
     rows: Sequence[Sequence[object]]
-    bare_formulas: frozenset[str]
+    errors: Mapping[str, str]
 
     def value(self, row: int, column: int) -> object:
         """Return a cell's value, counted from 1; None for an empty one."""
@@ -117,9 +117,12 @@ def _sheet_paths(archive: zipfile.ZipFile) -> dict[str, str]:
     return paths
 
 
-def _scan(archive: zipfile.ZipFile, path: str, cells_max: int) -> frozenset[str]:
-    """Return the addresses of formulas without a value; raises WorkbookError when the last cell is too far away."""
-    bare: set[str] = set()
+def _scan(archive: zipfile.ZipFile, path: str, cells_max: int) -> dict[str, str]:
+    """Return errors and formulas that nobody has computed; raises WorkbookError when the last cell is too far away.
+
+    python-calamine reads both as empty, and an empty cell means something else.
+    """
+    errors: dict[str, str] = {}
     last_row = last_column = count = 0
     with archive.open(path) as file:
         for _, element in ET.iterparse(file):  # noqa: S314 -- as above
@@ -136,9 +139,12 @@ def _scan(archive: zipfile.ZipFile, path: str, cells_max: int) -> frozenset[str]
             last_column = max(last_column, _column_number(match[1]))
             if last_row * last_column > cells_max or count > cells_max:
                 raise _too_large(f"{cells_max} ô/cells")
-            if element.find(f"{_MAIN}f") is not None and not element.findtext(f"{_MAIN}v"):
-                bare.add(match[0])
-    return frozenset(bare)
+            value = element.findtext(f"{_MAIN}v") or ""
+            if element.get("t") == "e":
+                errors[match[0]] = value or "#?"
+            elif element.find(f"{_MAIN}f") is not None and not value and element.get("t") != "str":
+                errors[match[0]] = ""
+    return errors
 
 
 def _column_number(letters: str) -> int:
@@ -148,9 +154,9 @@ def _column_number(letters: str) -> int:
     return number
 
 
-def _sheet(book: CalamineWorkbook, name: str, bare_formulas: frozenset[str]) -> Sheet:
+def _sheet(book: CalamineWorkbook, name: str, errors: Mapping[str, str]) -> Sheet:
     rows = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
-    return Sheet(rows, bare_formulas)
+    return Sheet(rows, errors)
 
 
 def _unreadable(vi: str, en: str) -> WorkbookError:

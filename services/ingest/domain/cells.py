@@ -123,6 +123,15 @@ def _value_finding(problem: ValueProblem, cell: ObservedCell, decimals: int) -> 
                 en=f"“{shown}” has more than 15 digits: as a JSON number it loses precision",
             )
             mend = Text(vi='Gửi dạng chuỗi, ví dụ "1234.5".', en='Send it as a string, such as "1234.5".')
+        case ValueProblem.FORMULA_WITHOUT_VALUE:
+            message = Text(vi="Công thức chưa có giá trị", en="The formula has no computed value")
+            mend = Text(
+                vi="Mở tệp bằng Excel hoặc LibreOffice, lưu lại rồi gửi; hoặc thay công thức bằng số.",
+                en="Open the file in Excel or LibreOffice, save it and send that; or put the number itself there.",
+            )
+        case ValueProblem.FORMULA_ERROR:
+            message = Text(vi=f"Công thức báo lỗi {shown}", en=f"The formula gives the error {shown}")
+            mend = Text(vi="Sửa công thức hoặc thay bằng số.", en="Mend the formula or put the number itself there.")
     expected = str(decimals) if problem is ValueProblem.TOO_MANY_DECIMALS else None
     code = Door(f"door.{problem.value}")
     return finding(code, message, mend, cell.where, cell=cell.key, expected=expected, observed=shown)

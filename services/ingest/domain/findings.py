@@ -52,6 +52,7 @@ class Door(StrEnum):
     WORKBOOK_OTHER_UNIT = "door.workbook_other_unit"
     WORKBOOK_CHANGED = "door.workbook_changed"
     FORMULA_WITHOUT_VALUE = "door.formula_without_value"
+    FORMULA_ERROR = "door.formula_error"
     NO_SUCH_VERSION = "door.no_such_version"
     NOTHING_TO_EXPLAIN = "door.nothing_to_explain"
     MORE_FINDINGS = "door.more_findings"

@@ -33,13 +33,14 @@ class JsonValue:
 
 @dataclass(frozen=True, slots=True)
 class ExcelValue:
-    """A value as a workbook holds it: float, str, bool, date or None."""
+    """A value as a workbook holds it: float, str, bool, date or None; `fault` when there is none to be read."""
 
     raw: object
+    fault: ValueProblem | None = None
 
     def content(self, decimals: int) -> Content | ValueProblem:
         """Return what it means in a cell with so many decimals."""
-        return content_of_excel(self.raw, decimals)
+        return self.fault or content_of_excel(self.raw, decimals)
 
 
 @dataclass(frozen=True, slots=True)

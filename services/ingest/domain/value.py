@@ -29,6 +29,8 @@ class ValueProblem(StrEnum):
     TOO_MANY_DECIMALS = "too_many_decimals"
     TOO_LARGE = "number_too_large"
     IMPRECISE = "imprecise_number"
+    FORMULA_WITHOUT_VALUE = "formula_without_value"
+    FORMULA_ERROR = "formula_error"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from services.ingest.domain.findings import Door, finding
 from services.ingest.domain.incoming import ExcelValue, Incoming, IncomingReport, ObservedCell, Where
+from services.ingest.domain.value import ValueProblem
 from shared.catalogue.form_cells import FormCell, cells_of
 from shared.catalogue.snapshot import Snapshot
 from shared.delivery_id import DeliveryId, normalise_code
@@ -40,8 +41,8 @@ class Grid(Protocol):
     """A sheet's values."""
 
     @property
-    def bare_formulas(self) -> frozenset[str]:
-        """Addresses of formulas without a computed value."""
+    def errors(self) -> Mapping[str, str]:
+        """Cells that hold no value to be read, by address: an error such as `#REF!`, or "" for a bare formula."""
         ...
 
     def value(self, row: int, column: int) -> object:
@@ -68,8 +69,6 @@ def incoming_of_workbook(
         if changed := _changed(data, layout):
             return changed
         observed = _observed(data, layout, cells)
-        if bare := _bare(data, observed):
-            return bare
     return Incoming(
         form=form,
         document_number=document_number,
@@ -171,32 +170,16 @@ def _observed(
     for delivery, form_cells in cells.items():
         for cell in form_cells:
             key = cell.key
+            place = layout.places[delivery, key]
             raw = data.value(rows[key.indicator, key.dimensions], columns[delivery, key.column])
             if not cell.applicable and _text(raw).lower() == NOT_APPLICABLE_MARK:
                 raw = None  # the catalogue wrote it there
-            observed.setdefault(delivery, []).append(
-                ObservedCell(key, ExcelValue(raw), Where(place=layout.places[delivery, key]))
-            )
+            value = ExcelValue(raw)
+            if (error := data.errors.get(place.address)) is not None:
+                fault = ValueProblem.FORMULA_ERROR if error else ValueProblem.FORMULA_WITHOUT_VALUE
+                value = ExcelValue(error or "=", fault)
+            observed.setdefault(delivery, []).append(ObservedCell(key, value, Where(place=place)))
     return observed
-
-
-def _bare(data: Grid, observed: Mapping[DeliveryId, Sequence[ObservedCell]]) -> tuple[Finding, ...]:
-    """Say which formulas have no value: taken as they are, their cells would look empty."""
-    return tuple(
-        finding(
-            Door.FORMULA_WITHOUT_VALUE,
-            Text(vi="Công thức chưa có giá trị", en="The formula has no computed value"),
-            Text(
-                vi="Mở tệp bằng Excel hoặc LibreOffice, lưu lại rồi gửi; hoặc thay công thức bằng số.",
-                en="Open the file in Excel or LibreOffice, save it and send that; or put the number itself there.",
-            ),
-            cell.where,
-            cell=cell.key,
-        )
-        for cells in observed.values()
-        for cell in cells
-        if cell.where.place is not None and cell.where.place.address in data.bare_formulas
-    )
 
 
 def _at(sheet: str, row: int, column: int) -> Where:

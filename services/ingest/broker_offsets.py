@@ -1,7 +1,7 @@
-"""Asks the broker how far the agencies' topics reach, and how far our consumer group has committed."""
+"""Asks the broker how far topics reach, and how far one of our consumer groups has committed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -13,17 +13,24 @@ from services.ingest.domain.watermark import Asked
 from services.ingest.storage.sources import Partition
 
 REQUEST_TIMEOUT_MS = 5_000
+PROBE_MS = 400
+PROBED_MAX = 4
+"""Partitions that are probed at once: a probe fetches, so many of them would hold up the watermark."""
 
 
-class AgencyOffsets(Protocol):
-    """What the watermark has to know of the broker. All raise KafkaError while it is away."""
+class Offsets(Protocol):
+    """What ingest has to know of the broker. All raise KafkaError while it is away."""
 
     async def ask(self, at: datetime) -> dict[Partition, Asked]:
-        """Return begin and end of each partition of the agencies' topics; `at` was taken before."""
+        """Return begin and end of each partition; `at` was taken before."""
         ...
 
     async def committed(self) -> dict[Partition, int]:
         """Return the group's committed offsets."""
+        ...
+
+    async def skip_markers(self, positions: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Return where reading on from these offsets comes to, as far as there is no message."""
         ...
 
     async def close(self) -> None:
@@ -31,7 +38,7 @@ class AgencyOffsets(Protocol):
         ...
 
 
-class KafkaAgencyOffsets:
+class KafkaOffsets:
     """The real one; its client is made anew after a failure, since it may hold on to the address of a dead broker."""
 
     def __init__(
@@ -47,7 +54,7 @@ class KafkaAgencyOffsets:
         self._consumer: AIOKafkaConsumer | None = None
 
     async def ask(self, at: datetime) -> dict[Partition, Asked]:
-        """Return begin and end of each partition of the topics that exist now."""
+        """Return begin and end of each partition of the topics that exist now and match the pattern."""
         try:
             consumer = await self._started()
             names = sorted(name for name in await consumer.topics() if self._pattern.fullmatch(name))
@@ -71,6 +78,26 @@ class KafkaAgencyOffsets:
             await admin.close()
         return {(each.topic, each.partition): found.offset for each, found in offsets.items() if found.offset >= 0}
 
+    async def skip_markers(self, positions: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Read on from some of these offsets; where only the markers of a sender's transactions lie, move past them.
+
+        No consumer is ever handed such a marker, so no offset behind it is committed, though the end counts it.
+        """
+        found: dict[Partition, int] = {}
+        try:
+            consumer = await self._started()
+            for (topic, number), position in sorted(positions.items())[:PROBED_MAX]:
+                partition = TopicPartition(topic, number)
+                consumer.assign([partition])
+                consumer.seek(partition, position)
+                if not await consumer.getmany(partition, timeout_ms=PROBE_MS, max_records=1):
+                    found[topic, number] = await consumer.position(partition)
+            consumer.assign([])
+        except KafkaError:
+            await self.close()
+            raise
+        return found
+
     async def close(self) -> None:
         """Close the client."""
         consumer, self._consumer = self._consumer, None
@@ -79,7 +106,7 @@ class KafkaAgencyOffsets:
 
     async def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:
-            consumer = AIOKafkaConsumer(**self._options, metadata_max_age_ms=5_000)
+            consumer = AIOKafkaConsumer(**self._options, enable_auto_commit=False, metadata_max_age_ms=5_000)
             try:
                 await consumer.start()
             except KafkaError:
@@ -87,3 +114,10 @@ class KafkaAgencyOffsets:
                 raise
             self._consumer = consumer
         return self._consumer
+
+
+def unmoved(
+    before: Mapping[Partition, int], now: Mapping[Partition, int], among: Collection[Partition]
+) -> set[Partition]:
+    """Return the partitions whose offsets have not moved since the last look."""
+    return {each for each in among if before.get(each, 0) == now.get(each, 0)}
