@@ -1,12 +1,9 @@
 """Makes the topics of the agencies whose Kafka door the catalogue has switched on."""
 
-from collections.abc import Iterable
-
 from services.ingest.state import IngestState
 from services.ingest.storage.sources import add_kafka_sources
 from shared.bus.topics import AGENCY_SUBMISSIONS, agency_topics
 from shared.bus.unit_of_work import UnitOfWorkFactory
-from shared.catalogue.snapshot import Snapshot
 from shared.logs import get_logger
 
 log = get_logger(__name__)
@@ -22,10 +19,7 @@ class AgencyTopics:
 
     async def tick(self) -> None:
         """Make what is missing. Raises KafkaError while the broker is away."""
-        snapshot = self._state.reader.snapshot
-        if snapshot is None:
-            return
-        missing = self._open_doors(snapshot) - self._made
+        missing = self._state.open_doors() - self._made
         if not missing:
             return
         # First the source: a message that comes right after the topic is made must not be overtaken by the watermark.
@@ -35,10 +29,3 @@ class AgencyTopics:
         self._made |= missing
         self._state.answers_made |= missing
         log.info("agency_topics_made", units=sorted(missing))
-
-    def _open_doors(self, snapshot: Snapshot) -> frozenset[str]:
-        today = self._state.clock.now().date()
-        versions: Iterable[tuple[str, bool]] = (
-            (code, bool((version := snapshot.unit(code, today)) and version.kafka_door)) for code in snapshot.units
-        )
-        return frozenset(code for code, is_open in versions if is_open)

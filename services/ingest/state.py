@@ -48,6 +48,14 @@ class IngestState:
             raise UnavailableError("no catalogue release has arrived yet")
         return self.reader.snapshot
 
+    def open_doors(self) -> frozenset[str]:
+        """Return the units whose Kafka door is on today; none before the first release."""
+        snapshot, today = self.reader.snapshot, self.clock.now().date()
+        if snapshot is None:
+            return frozenset()
+        versions = {code: snapshot.unit(code, today) for code in snapshot.units}
+        return frozenset(code for code, version in versions.items() if version is not None and version.kafka_door)
+
     def business_at(self, record: Record) -> datetime:
         """Return when the broker appended a message, in business time."""
         return self.clock.business_at(datetime.fromtimestamp(record.timestamp / 1000, UTC))

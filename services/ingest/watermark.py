@@ -1,6 +1,6 @@
 """Writes the watermark: everything that any door received up to T has been published before this."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.ingest import metrics
 from services.ingest.broker_offsets import Offsets, unmoved
@@ -10,19 +10,28 @@ from services.ingest.storage.sources import (
     Partition,
     add_kafka_sources,
     drop_expired,
+    drop_source,
+    kafka_sources,
     move_kafka_sources,
     published_watermark,
     read_progress,
     set_published_watermark,
+    source_id,
     source_instants,
     try_watermark_lock,
 )
 from shared.bus.outbox import PostgresOutbox
 from shared.bus.partitions import PARTITION_COUNT
-from shared.bus.topics import SUBMISSIONS
+from shared.bus.topics import AGENCY_SUBMISSIONS, SUBMISSIONS
 from shared.bus.unit_of_work import UnitOfWorkFactory
 from shared.bus.work import Work
 from shared.events.submissions import WatermarkV1
+from shared.logs import get_logger
+
+GONE_SECONDS = 60.0
+"""How long a topic must be missing before nobody waits for it: a broker that has just started may not name them all."""
+
+log = get_logger(__name__)
 
 
 class WatermarkWriter:
@@ -42,6 +51,7 @@ class WatermarkWriter:
         self._partitions: dict[Partition, PartitionProgress] = {}
         self._unsettled: set[Partition] = set()
         self._committed: dict[Partition, int] = {}
+        self._missing: dict[str, datetime] = {}
 
     async def tick(self) -> None:
         """Move the watermark as far as it may go. Raises KafkaError or UnavailableError while the broker is away."""
@@ -50,6 +60,7 @@ class WatermarkWriter:
             if not await try_watermark_lock(work.session):
                 return
             await move_kafka_sources(work.session, settled)
+            await self._drop_gone(work)
             metrics.SOURCES_EXPIRED.inc(await drop_expired(work.session))
             await self._publish(work)
 
@@ -83,6 +94,18 @@ class WatermarkWriter:
         if standing := unmoved(self._committed, committed, self._unsettled):
             reached = await self._offsets.skip_markers({each: committed.get(each, 0) for each in standing})
             committed.update(reached)
+
+    async def _drop_gone(self, work: Work[IngestState]) -> None:
+        """Stop waiting for topics that were deleted, unless their unit's door is on: those are made again."""
+        now = self._state.clock.machine_now()
+        expected = {source_id(each) for each in self._partitions}
+        expected |= {source_id((AGENCY_SUBMISSIONS.for_unit(unit).name, 0)) for unit in self._state.open_doors()}
+        gone = await kafka_sources(work.session) - expected
+        self._missing = {source: self._missing.get(source, now) for source in gone}
+        for source, since in self._missing.items():
+            if now - since > timedelta(seconds=GONE_SECONDS):
+                log.warning("source_dropped", source=source)
+                await drop_source(work.session, source)
 
     async def _publish(self, work: Work[IngestState]) -> None:
         """Publish on each partition, behind everything that is committed for it, if the watermark has moved."""

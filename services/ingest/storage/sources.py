@@ -84,6 +84,11 @@ async def move_kafka_sources(session: AsyncSession, settled: Mapping[Partition, 
         await session.execute(statement, [{"source": source_id(each), "instant": at} for each, at in settled.items()])
 
 
+async def kafka_sources(session: AsyncSession) -> set[str]:
+    """Return the ids of the sources that are partitions of agencies' topics."""
+    return set(await session.scalars(select(sources.c.id).where(sources.c.kind == KAFKA)))
+
+
 async def source_instants(session: AsyncSession) -> list[datetime]:
     """Return the instant of each source."""
     return list(await session.scalars(select(sources.c.at)))
