@@ -12,10 +12,11 @@ from starlette.types import Message as AsgiMessage
 from shared.access import Identity
 from shared.delivery_id import DeliveryId
 from shared.events.findings import Verdict
+from shared.problems import UnavailableError
 from tests.builders.catalogue_files import FORM, OTHER_UNIT, UNIT
 from tests.ingest.conftest import MakeWorld
 from tests.ingest.domain.packages import MONTH, a_package, a_report, an_observation
-from tests.ingest.world import NOW, World, an_explanation
+from tests.ingest.world import NOW, World, a_message, an_explanation
 
 OTHERS = DeliveryId.of(OTHER_UNIT, FORM, "2024-06", "estimate")
 
@@ -242,6 +243,17 @@ async def test_without_a_catalogue_the_doors_say_come_back(world: World) -> None
     response = await world.post()
     problem(response, 503)
     assert int(response.headers["retry-after"]) > 0
+
+
+async def test_while_deadlines_are_still_being_read_nobody_is_told_that_nothing_is_open(world: World) -> None:
+    early = a_package(a_report("2025-06"))
+    world.state.deadlines_read = False
+    problem(await world.post(early), 503)
+    with pytest.raises(UnavailableError):
+        await world.publish(a_message(early))
+    assert (await world.post()).status_code == 202, "what is known to be open is taken"
+    world.state.deadlines_read = True
+    problem(await world.post(early), 422)
 
 
 async def test_what_may_be_sent_is_listed_for_the_unit(world: World) -> None:

@@ -82,6 +82,7 @@ class World:
     offset: int = 0
 
     def __post_init__(self) -> None:
+        self.clock = self.wiring.get("clock", self.clock)
         common = CommonSettings(
             database_url=self.database_url, bootstrap_servers=NOWHERE, objects=self.folder / "objects"
         )
@@ -96,6 +97,7 @@ class World:
         """Let the catalogue, the tokens and the deliveries of June be known, and open the doors."""
         self.state.reader.snapshot = snapshot or a_snapshot()
         self.state.answers_made |= {UNIT, OTHER_UNIT}
+        self.state.deadlines_read = True
         for name, scope in TOKENS.items():
             self.state.access.put(token_digest(name), AccessV1(scopes=(scope,), subject=name))
         both = AccessV1(scopes=(f"unit:{UNIT}", f"unit:{OTHER_UNIT}"), subject="both")

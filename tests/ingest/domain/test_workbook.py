@@ -30,7 +30,7 @@ class Sheet:
     """Cells by (row, column), from 1."""
 
     cells: dict[tuple[int, int], object] = field(default_factory=dict)
-    bare_formulas: frozenset[str] = frozenset()
+    errors: dict[str, str] = field(default_factory=dict)
 
     def value(self, row: int, column: int) -> object:
         return self.cells.get((row, column))
@@ -165,13 +165,18 @@ def test_a_column_that_was_added_or_deleted_is_noticed() -> None:
     assert codes(findings_of(sheet)) == ["door.workbook_changed"]
 
 
-def test_a_formula_without_a_value_is_not_an_empty_cell() -> None:
+@pytest.mark.parametrize(
+    ("said", "code"), [("", "door.formula_without_value"), ("#DIV/0!", "door.formula_error")], ids=["bare", "error"]
+)
+def test_a_formula_without_a_value_is_not_an_empty_cell(said: str, code: str) -> None:
     delivery, key = CELLS[0]
     place = LAYOUT.places[delivery, key]
     sheet = a_form()
-    sheet.bare_formulas = frozenset({place.address, "A1"})
-    (found,) = findings_of(sheet)
-    assert (found.rule, found.place) == ("door.formula_without_value", place)
+    sheet.errors = {place.address: said, "A1": said}
+    result = decided(sheet)
+    assert isinstance(result, Rejected)
+    (found,) = result.findings
+    assert (found.rule, found.place) == (code, place)
 
 
 def test_a_delivery_that_nobody_owes_is_said_to_be_so() -> None:
