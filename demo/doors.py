@@ -102,7 +102,7 @@ class HttpDoor:
             status=response.status_code,
             package_id=body_of.get("package_id") or (location.rsplit("/", 1)[-1] or None),
             finding_count=len(body_of.get("findings", ())),
-            problem=body_of.get("title_en") or body_of.get("title"),
+            problem=_problem(body_of),
         )
 
     def status(self, package_id: str, unit: str) -> Mapping[str, Any]:
@@ -127,6 +127,12 @@ class HttpDoor:
         )
         response.raise_for_status()
         return bytes(response.content)
+
+
+def _problem(body: Mapping[str, Any]) -> str | None:
+    """Return the first finding of a rejection, or the title of another problem."""
+    findings = body.get("findings") or ()
+    return findings[0]["message"]["en"] if findings else body.get("title_en") or body.get("title")
 
 
 def _authorization(token: str | None) -> dict[str, str]:

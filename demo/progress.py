@@ -17,6 +17,7 @@ from demo.stands import Stand
 from demo.tables import DOOR_NAMES
 
 KINDS_SHOWN_MAX = 3
+LAST_HOUR = 23  # a deadline is the end of its day
 WORDS = {
     "received_answer": "receipts",
     "version": "receipts",
@@ -32,6 +33,12 @@ WORDS = {
     "passed": "deadlines passed",
     "status": "status pages",
     "watermark": "the watermark",
+}
+OTHERS = {
+    Outcome.EXPLAINED: "explanations",
+    Outcome.REJECTED: "wrong packages",
+    Outcome.DEAD_LETTER: "garbage",
+    Outcome.REFUSED: "garbage",
 }
 
 
@@ -88,7 +95,7 @@ class Watcher:
     def sent(self, dispatch: Dispatch) -> None:
         """Count something that was sent."""
         received = dispatch.outcome is Outcome.RECEIVED
-        self._counts[DOOR_NAMES[Door(dispatch.door)] if received else dispatch.outcome.value] += 1
+        self._counts[DOOR_NAMES[Door(dispatch.door)] if received else OTHERS[dispatch.outcome]] += 1
         self._bar.update(self._task, advance=1, note=f"{dispatch.unit}: {dispatch.what}")
 
     def waiting(self, missing: Sequence[Imbalance]) -> None:
@@ -104,7 +111,7 @@ class Watcher:
     def _leave_line(self) -> None:
         if self._stand is None:
             return
-        passed = ", ".join(f"{at:%d/%m %H:%M}" for at in self._stand.passes)
+        passed = ", ".join(f"{at:%d/%m}" if at.hour == LAST_HOUR else f"{at:%d/%m %H:%M}" for at in self._stand.passes)
         counts = ", ".join(f"{count} {name}" for name, count in sorted(self._counts.items()))
         moment = self._stand.at + timedelta(seconds=30)
         self._console.print(

@@ -28,7 +28,6 @@ VERDICT_NAMES = {
 }
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 STATUS_NAMES = {"estimate": "ước tính", "preliminary": "sơ bộ", "final": "chính thức"}
-DETAIL_WIDTH_MAX = 90
 NAME_WIDTH_MAX = 34
 
 
@@ -257,7 +256,7 @@ def _row(made: Table, sending: Sending, words: str) -> None:
         Text(sending.unit, style="bold"),
         DOOR_NAMES[sending.door],
         sending.what,
-        Text(words if len(words) <= DETAIL_WIDTH_MAX else words[: DETAIL_WIDTH_MAX - 1] + "…", style=FAINT),
+        Text(words, style=FAINT, no_wrap=True, overflow="ellipsis"),
     )
 
 
