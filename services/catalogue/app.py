@@ -8,7 +8,6 @@ from fastapi import FastAPI
 
 from services.catalogue import api, api_entities
 from services.catalogue.context import Context
-from services.catalogue.database import units_of_work as make_units_of_work
 from services.catalogue.handlers import handlers
 from services.catalogue.jobs import Jobs
 from services.catalogue.settings import CatalogueSettings
@@ -18,6 +17,7 @@ from shared.access import AccessTable
 from shared.bus.parts import Parts
 from shared.bus.service_bus import ServiceBus
 from shared.bus.topics import SUBMISSIONS, VALIDATION_RESULTS
+from shared.bus.unit_of_work import UnitOfWorkFactory
 from shared.clock import Clock, clock_from
 from shared.database import database_answers, make_engine
 from shared.http import health_router, install_problems
@@ -39,7 +39,9 @@ def build_app(
     clock = clock or clock_from(common.clock, simulated=common.simulated)
     engine = make_engine(common.database_url, SERVICE, common.database_pool_size)
     state = CatalogueState(access or AccessTable(clock))
-    units_of_work = make_units_of_work(engine, clock, lambda: state, parts=parts)
+    units_of_work = UnitOfWorkFactory.of(
+        engine, service=SERVICE, tables=bus, clock=clock, context=lambda: state, parts=parts
+    )
     service_bus = ServiceBus(common.bootstrap_servers, engine=engine, outbox=bus.outbox, units_of_work=units_of_work)
     service_bus.consumer(EVENTS_GROUP, handlers, topics=(SUBMISSIONS.name, VALIDATION_RESULTS.name))
     jobs = Jobs(units_of_work, state, settings)

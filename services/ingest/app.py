@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from fastapi import FastAPI
-from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from services.ingest import api, openapi
 from services.ingest.agency_topics import AgencyTopics
@@ -27,7 +26,6 @@ from shared.bus.parts import Parts
 from shared.bus.service_bus import ServiceBus
 from shared.bus.topics import DEADLINES, TOPICS, VALIDATION_RESULTS
 from shared.bus.unit_of_work import UnitOfWorkFactory
-from shared.bus.wakeup import RelayWakeup
 from shared.catalogue.reader import CatalogueReader, attach_access
 from shared.clock import Clock, clock_from
 from shared.database import database_answers, make_engine
@@ -58,13 +56,8 @@ def build_app(
     engine = make_engine(common.database_url, SERVICE, common.database_pool_size)
     reader, access = CatalogueReader(), AccessTable(clock)
     http_source = http_source or LeasedHttpSource(clock, timedelta(seconds=settings.lease_seconds))
-    units_of_work: UnitOfWorkFactory[IngestState] = UnitOfWorkFactory(
-        sessions=async_sessionmaker(engine, expire_on_commit=False),
-        service=SERVICE,
-        clock=clock,
-        context=lambda: state,
-        parts=parts or Parts.of(SERVICE, bus),
-        wakeup=RelayWakeup(),
+    units_of_work: UnitOfWorkFactory[IngestState] = UnitOfWorkFactory.of(
+        engine, service=SERVICE, tables=bus, clock=clock, context=lambda: state, parts=parts
     )
     service_bus = ServiceBus(
         common.bootstrap_servers,

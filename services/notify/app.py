@@ -7,7 +7,6 @@ from fastapi import FastAPI
 
 from services.notify import api
 from services.notify.context import Context, WebContext
-from services.notify.database import units_of_work as make_units_of_work
 from services.notify.domain.recheck import Recheck
 from services.notify.domain.recheck import recheck as look_again
 from services.notify.handlers import handlers
@@ -21,6 +20,7 @@ from shared.access import AccessTable
 from shared.bus.parts import Parts
 from shared.bus.service_bus import ServiceBus
 from shared.bus.topics import DEADLINES, SUBMISSIONS, VALIDATION_RESULTS
+from shared.bus.unit_of_work import UnitOfWorkFactory
 from shared.catalogue.reader import CatalogueReader, attach_access
 from shared.clock import Clock, clock_from
 from shared.database import database_answers, make_engine
@@ -47,7 +47,9 @@ def build_app(
     reader, contacts, access = CatalogueReader(), Contacts(), AccessTable(clock)
     state = NotifyState(reader, contacts, access)
     context = Context(state, settings, clock)
-    units_of_work = make_units_of_work(engine, clock, lambda: context, parts=parts)
+    units_of_work = UnitOfWorkFactory.of(
+        engine, service=SERVICE, tables=bus, clock=clock, context=lambda: context, parts=parts
+    )
     service_bus = ServiceBus(
         common.bootstrap_servers,
         engine=engine,

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from services.validate import api
 from services.validate.context import Context
@@ -17,7 +16,6 @@ from shared.bus.parts import Parts
 from shared.bus.service_bus import ServiceBus
 from shared.bus.topics import SUBMISSIONS
 from shared.bus.unit_of_work import UnitOfWorkFactory
-from shared.bus.wakeup import RelayWakeup
 from shared.catalogue.reader import CatalogueReader, attach_access
 from shared.clock import Clock, clock_from
 from shared.database import database_answers, make_engine
@@ -40,13 +38,8 @@ def build_app(
     engine = make_engine(common.database_url, SERVICE, common.database_pool_size)
     reader = CatalogueReader()
     state = ValidateState(reader, AccessTable(clock), settings, clock)
-    units_of_work = UnitOfWorkFactory(
-        sessions=async_sessionmaker(engine, expire_on_commit=False),
-        service=SERVICE,
-        clock=clock,
-        context=lambda: state,
-        parts=parts or Parts.of(SERVICE, bus),
-        wakeup=RelayWakeup(),
+    units_of_work = UnitOfWorkFactory.of(
+        engine, service=SERVICE, tables=bus, clock=clock, context=lambda: state, parts=parts
     )
     service_bus = ServiceBus(
         common.bootstrap_servers,

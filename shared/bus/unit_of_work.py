@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, Self
 
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from shared.bus.parts import Parts
+from shared.bus.tables import BusTables
 from shared.bus.topics import TOPICS, TopicTable
 from shared.bus.wakeup import RelayWakeup
 from shared.bus.work import ContextT, Work
@@ -25,6 +26,27 @@ class UnitOfWorkFactory(Generic[ContextT]):
     parts: Parts
     wakeup: RelayWakeup
     topics: TopicTable = TOPICS
+
+    @classmethod
+    def of(
+        cls,
+        engine: AsyncEngine,
+        *,
+        service: str,
+        tables: BusTables,
+        clock: Clock,
+        context: Callable[[], ContextT],
+        parts: Parts | None = None,
+    ) -> Self:
+        """Return what begins units of work on a service's schema; without `parts` with the real ones."""
+        return cls(
+            sessions=async_sessionmaker(engine, expire_on_commit=False),
+            service=service,
+            clock=clock,
+            context=context,
+            parts=parts or Parts.of(service, tables),
+            wakeup=RelayWakeup(),
+        )
 
     @asynccontextmanager
     async def begin(self, units: Collection[str] = ()) -> AsyncIterator[Work[ContextT]]:

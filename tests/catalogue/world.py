@@ -10,18 +10,18 @@ from aiokafka import ConsumerRecord
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.catalogue.database import units_of_work
 from services.catalogue.domain.entities import Catalogue
 from services.catalogue.handlers import handlers
 from services.catalogue.jobs import Jobs
 from services.catalogue.releases import release
 from services.catalogue.settings import CatalogueSettings
 from services.catalogue.state import CatalogueState
-from services.catalogue.storage.tables import bus
+from services.catalogue.storage.tables import SERVICE, bus
 from shared.access import AccessTable
 from shared.bus.partitions import UNITLESS
 from shared.bus.parts import Parts
 from shared.bus.topics import TOPICS
+from shared.bus.unit_of_work import UnitOfWorkFactory
 from shared.delivery_id import DeliveryId
 from shared.events.base import Event, EventData
 from shared.events.catalogue import ReleaseV1
@@ -65,7 +65,9 @@ class World:
 
     def __post_init__(self) -> None:
         self.state = CatalogueState(AccessTable(self.clock))
-        self.units_of_work = units_of_work(self.engine, self.clock, lambda: self.state, parts=self.parts)
+        self.units_of_work = UnitOfWorkFactory.of(
+            self.engine, service=SERVICE, tables=bus, clock=self.clock, context=lambda: self.state, parts=self.parts
+        )
         self.jobs = Jobs(self.units_of_work, self.state, self.settings)
 
     async def load(self, catalogue: Catalogue) -> ReleaseV1 | None:

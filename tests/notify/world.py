@@ -14,7 +14,6 @@ from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notify.context import Context
-from services.notify.database import units_of_work
 from services.notify.domain.recheck import Recheck, recheck
 from services.notify.handlers import handlers
 from services.notify.jobs import Jobs
@@ -22,12 +21,13 @@ from services.notify.mail_server import MailServer
 from services.notify.sending import Sender
 from services.notify.settings import NotifySettings
 from services.notify.state import Contacts, NotifyState
-from services.notify.storage.tables import bus, mails, notices
+from services.notify.storage.tables import SERVICE, bus, mails, notices
 from shared.access import AccessTable
 from shared.bus.cloudevents import encode
 from shared.bus.parts import Parts
 from shared.bus.processor import Processor
 from shared.bus.topics import TOPICS
+from shared.bus.unit_of_work import UnitOfWorkFactory
 from shared.catalogue.reader import CatalogueReader
 from shared.delivery_id import DeliveryId
 from shared.events.base import Event, EventData
@@ -93,7 +93,9 @@ class World:
         for contact in self.contacts:
             contacts.put(contact.id, contact)
         self.context = Context(NotifyState(reader, contacts, AccessTable(self.clock)), self.settings, self.clock)
-        self.units_of_work = units_of_work(self.engine, self.clock, lambda: self.context, parts=self.parts)
+        self.units_of_work = UnitOfWorkFactory.of(
+            self.engine, service=SERVICE, tables=bus, clock=self.clock, context=lambda: self.context, parts=self.parts
+        )
         self.jobs = Jobs(self.units_of_work, self.context, self.sender())
         self._processor = Processor(handlers, self.units_of_work, group="notify.events", cluster_id=lambda: "test")
 
