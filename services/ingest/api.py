@@ -81,7 +81,7 @@ async def post_package(  # noqa: PLR0917 -- FastAPI passes them by name
     """Take a package, or say at once what is wrong with it. `Location` is where its verdict will be."""
     context = Context.of(request)
     speaks_for = context.senders.sender_unit(identity, unit or unit_header)
-    asked = DoorRequest(request, context, identity, speaks_for, idempotency_key)
+    asked = DoorRequest(request, context, identity, speaks_for, idempotency_key or None)
     outcome = await take_package(asked, document_number)
     return await _answer(context, outcome)
 
@@ -104,7 +104,7 @@ async def post_explanation(
     """Take an explanation of a version whose verdict is `needs_explanation`; `Location` is its package."""
     context = Context.of(request)
     speaks_for = context.senders.sender_unit(identity, unit or unit_header)
-    outcome = await take_explanation(DoorRequest(request, context, identity, speaks_for, idempotency_key))
+    outcome = await take_explanation(DoorRequest(request, context, identity, speaks_for, idempotency_key or None))
     return await _answer(context, outcome)
 
 

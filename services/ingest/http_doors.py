@@ -65,11 +65,11 @@ async def take_package(request: Request, document_number: str | None) -> Outcome
         if given == MULTIPART_TYPE:
             body, fields = await file_of_form(request.http.headers, body)
             document_number = (fields.get("document_number") or document_number or "")[:DOCUMENT_NUMBER_LENGTH_MAX]
-        read = (
-            _json_package(body)
-            if channel is Channel.HTTP_JSON
-            else await asyncio.to_thread(_workbook, request, body, document_number or None)
-        )
+        if channel is Channel.HTTP_JSON:
+            read = _json_package(body)
+        else:
+            async with request.context.state.workbooks:
+                read = await asyncio.to_thread(_workbook, request, body, document_number or None)
         arrival = await _arrival(request, body, channel, ticket)
         async with _transaction(request, ticket) as work:
             return await take(arrival, lambda: read, work)

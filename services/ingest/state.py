@@ -1,5 +1,6 @@
 """What the running service holds in memory and gives to handlers, requests and jobs."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from shared.catalogue.snapshot import Snapshot
 from shared.clock import Clock
 from shared.objects import ObjectStore
 from shared.problems import UnavailableError
+
+WORKBOOKS_AT_ONCE_MAX = 2
 
 
 @dataclass
@@ -35,6 +38,8 @@ class IngestState:
     cluster_id: Callable[[], str]
     ensure_topics: Callable[[Collection[Topic]], Awaitable[None]]
     answers_made: set[str] = field(default_factory=set)
+    workbooks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WORKBOOKS_AT_ONCE_MAX))
+    """Lets so many workbooks be read at once: each may take seconds of one core."""
     deadlines_read: bool = False
     """Whether the deadline events of the time before the start are read."""
 

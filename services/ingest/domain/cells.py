@@ -15,6 +15,7 @@ from shared.events.findings import Finding
 from shared.text import Text
 
 CODES_NAMED_MAX = 12
+SHOWN_LENGTH_MAX = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ def _value_of(cell: ObservedCell, form_cell: FormCell) -> CellValue | Finding:
 
 
 def _shown(cell: ObservedCell) -> str:
-    return str(cell.value.raw)
+    text = str(cell.value.raw)
+    return text if len(text) <= SHOWN_LENGTH_MAX else text[:SHOWN_LENGTH_MAX] + "…"
 
 
 def _value_finding(problem: ValueProblem, cell: ObservedCell, decimals: int) -> Finding:
