@@ -1,6 +1,7 @@
 """The three doors, as strangers use them: a Kafka producer, JSON over HTTP, a filled form over HTTP."""
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,9 @@ from demo.workbook import fill
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 JSON = "application/json"
 SEND_SECONDS_MAX = 20.0
+RETRY_SECONDS_MIN = 0.2
+RETRY_SECONDS_MAX = 2.0
+UNAVAILABLE_STATUS = 503
 
 
 def source_of(unit: str) -> str:
@@ -70,7 +74,10 @@ class HttpDoor:
         self.client = client
 
     def send(self, dispatch: Dispatch) -> Sent:
-        """Post, and return what came back. Raises httpx.HTTPError when nothing did."""
+        """Post, and return what came back. While nobody answers, send again: the key makes that harmless.
+
+        Raises httpx.HTTPError when that takes too long.
+        """
         token: str | None = self._addresses.unit_tokens[dispatch.unit]
         path, content_type = "packages", JSON
         match dispatch.body:
@@ -89,10 +96,11 @@ class HttpDoor:
                     token = None
                 elif garbage.kind is Garbage.UNKNOWN_TOKEN:
                     token = f"{token}x"
-        response = self.client.post(
-            f"{self._addresses.services['ingest']}/v1/{path}",
-            content=content,
-            headers={"Content-Type": content_type, **_authorization(token)},
+        headers = {"Content-Type": content_type, "Idempotency-Key": dispatch.item, **_authorization(token)}
+        response = self._until_answered(
+            lambda: self.client.post(
+                f"{self._addresses.services['ingest']}/v1/{path}", content=content, headers=headers
+            )
         )
         body_of = _json(response)
         location = response.headers.get("location", "")
@@ -120,13 +128,30 @@ class HttpDoor:
         return fill(workbook, {report.delivery: report.figures for report in package.reports})
 
     def _rendered_form(self, unit: str, form: str, deliveries: Iterable[Delivery]) -> bytes:
-        response = self.client.get(
-            f"{self._addresses.services['catalogue']}/v1/forms/{quote(form, safe='')}/workbook",
-            params=[("delivery", str(delivery)) for delivery in deliveries],
-            headers=_authorization(self._addresses.unit_tokens[unit]),
+        response = self._until_answered(
+            lambda: self.client.get(
+                f"{self._addresses.services['catalogue']}/v1/forms/{quote(form, safe='')}/workbook",
+                params=[("delivery", str(delivery)) for delivery in deliveries],
+                headers=_authorization(self._addresses.unit_tokens[unit]),
+            )
         )
         response.raise_for_status()
         return bytes(response.content)
+
+    @staticmethod
+    def _until_answered(ask: Callable[[], httpx.Response]) -> httpx.Response:
+        """Ask again, as a unit's system would, while a service restarts or says that it cannot at the moment."""
+        begun, pause = time.monotonic(), RETRY_SECONDS_MIN
+        while True:
+            try:
+                response = ask()
+                if response.status_code != UNAVAILABLE_STATUS or time.monotonic() - begun > SEND_SECONDS_MAX:
+                    return response
+            except httpx.TransportError:
+                if time.monotonic() - begun > SEND_SECONDS_MAX:
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, RETRY_SECONDS_MAX)
 
 
 def _problem(body: Mapping[str, Any]) -> str | None:

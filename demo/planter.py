@@ -9,6 +9,8 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+import httpx
+
 from demo.checker import Balance, check
 from demo.checks.arrivals import package_of
 from demo.checks.imbalance import Books, Imbalance
@@ -224,7 +226,7 @@ class Planter:
 
     def _wait(self, done: Callable[[], bool], seconds: float, what: Callable[[], str]) -> None:
         begun = time.monotonic()
-        while not done():
+        while not _tolerant(done):
             self._stack.check()
             if time.monotonic() - begun > seconds:
                 raise NotSettledError(f"after {seconds:.0f} s: {what()}")
@@ -237,6 +239,18 @@ def start_of(outside: Onlooker) -> datetime:
     if max(times) - min(times) > timedelta(minutes=1):
         raise ValueError(f"the services disagree about business time: {sorted(times)}")
     return min(times).replace(microsecond=0)
+
+
+def _tolerant(done: Callable[[], bool]) -> bool:
+    """Ask whether it is done; a part that does not answer for a moment says no."""
+    try:
+        return done()
+    except httpx.TransportError:
+        return False
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            raise
+        return False
 
 
 def _now() -> datetime:
