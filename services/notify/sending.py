@@ -13,7 +13,7 @@ from services.notify.domain.compose import Setting, Told, compose
 from services.notify.domain.letter import Letter
 from services.notify.domain.message import Envelope, build_message, sender_address
 from services.notify.domain.recheck import Recheck
-from services.notify.domain.steps import Kind, Step
+from services.notify.domain.steps import Step, package_of
 from services.notify.mail_server import Connection, MailRefusedError, MailServer, MailServerAwayError
 from services.notify.metrics import MAILS, SEND_FAILURES, SEND_SECONDS, STRUCK_OUT
 from services.notify.storage import deliveries, mails, steps
@@ -182,6 +182,7 @@ class Sender:
             simulated=self._simulated,
             url=self._ingest_url,
             mistakes_shown_max=self._settings.mistakes_shown_max,
+            page_url=self._settings.page_url,
         )
         letter = compose(claimed.mail.kind, claimed.told, claimed.contact, setting)
         envelope = Envelope(
@@ -254,14 +255,8 @@ def _publish(work: Work[Context], mail: QueuedMail, data: NotificationEvent, *wh
         unit=mail.unit,
         subject=str(data.notices[0].delivery_id),
         event_id=deterministic_id(mail.message_id, *what),
-        correlation_id=_package_of(mail),
+        correlation_id=package_of(mail.occasion),
     )
-
-
-def _package_of(mail: QueuedMail) -> str | None:
-    """Return the package that a `returned` mail is about; other mails follow from no package."""
-    kind, _, package = mail.occasion.partition(" ")
-    return package if kind == Kind.RETURNED.value else None
 
 
 def _reasons(struck_out: Mapping[Step, str]) -> str:

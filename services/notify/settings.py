@@ -16,6 +16,11 @@ class NotifySettings(BaseSettings):
         description="the mails' From: a name and an address that the mail server lets us write from",
     )
     reply_to: str = Field(default="", description="where answers go; empty: to the sender")
+    page_url: str = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="page where people send forms, a button in mails; empty: there is none, mails name ingest's door",
+    )
     message_id_domain: str = Field(
         default="lienthong.invalid",
         pattern=r"^[A-Za-z0-9.-]+$",

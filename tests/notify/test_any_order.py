@@ -70,8 +70,8 @@ class Month:
     async def _advance(self, now: datetime) -> None:
         self._world.clock.business = now
         for delivery, at in self.sent_at.items():
-            ready = now >= at + SLOW_DOOR if delivery == SLOW else now >= at and self.chance.random() < 0.4
-            if ready and delivery not in self.published:
+            quick = delivery != SLOW and now >= at and self.chance.random() < 0.4
+            if (quick or now >= at + SLOW_DOOR) and delivery not in self.published:
                 self.published.add(delivery)
                 await self._tell(received(delivery, at=at))
         await self._watermark(now)

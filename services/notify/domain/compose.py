@@ -9,7 +9,7 @@ from services.notify.domain.actions import actions
 from services.notify.domain.delivery import Delivery
 from services.notify.domain.findings import Verdict, mistakes_of
 from services.notify.domain.letter import Letter, Line, Returned
-from services.notify.domain.steps import Kind, Step
+from services.notify.domain.steps import Kind, Step, package_of
 from services.notify.domain.words import (
     day_words,
     days_left_words,
@@ -170,6 +170,7 @@ def _returned(told: Told, setting: Setting) -> Returned:
         heading=f"{delivery.form} – {period} (lần gửi thứ {told.verdict.version})",
         error_count=told.verdict.error_count,
         mistakes=mistakes_of(told.verdict, delivery, setting.snapshot)[: setting.mistakes_shown_max],
+        all_at=f"{setting.url}/v1/packages/{package_of(told.step.occasion)}",
     )
 
 

@@ -36,16 +36,24 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The mistakes of one returned report: the first ones, of `error_count` in all."""
+    """The mistakes of one returned report: the first ones, of `error_count` in all; `all_at` says where all are."""
 
     heading: str
     error_count: int
     mistakes: tuple[Mistake, ...]
+    all_at: str = ""
 
     @property
     def hidden_count(self) -> int:
         """How many errors are not shown."""
         return max(0, self.error_count - len(self.mistakes))
+
+    @property
+    def rest(self) -> str:
+        """What is said of the errors that are not shown, empty when all are."""
+        if not self.hidden_count:
+            return ""
+        return f"… còn {self.hidden_count} lỗi nữa." + (f" Danh sách đủ: {self.all_at}" if self.all_at else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,9 +126,9 @@ def _line(line: Line, colours: _Colours) -> str:
 
 def _returned(returned: Returned, colours: _Colours) -> str:
     hidden = (
-        f'<div style="{_text(14)};color:{colours.words};font-weight:600;padding:12px 0 2px">'
-        f"… còn {returned.hidden_count} lỗi nữa.</div>"
-        if returned.hidden_count
+        f'<div style="{_text(14)};color:{colours.words};font-weight:600;padding:12px 0 2px;overflow-wrap:anywhere">'
+        f"{escape(returned.rest)}</div>"
+        if returned.rest
         else ""
     )
     mistakes = "".join(_mistake(number, mistake) for number, mistake in enumerate(returned.mistakes, 1))

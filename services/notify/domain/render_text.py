@@ -51,8 +51,7 @@ def _returned(returned: Returned) -> Iterator[list[str]]:
     width = len(str(len(returned.mistakes)))
     for number, mistake in enumerate(returned.mistakes, 1):
         yield _mistake(f"{number:>{width}}. ", mistake)
-    if returned.hidden_count:
-        yield _wrapped(f"… còn {returned.hidden_count} lỗi nữa.")
+    yield _wrapped(returned.rest)
 
 
 def _mistake(label: str, mistake: Mistake) -> list[str]:

@@ -58,5 +58,11 @@ def judgement_of(step: str) -> tuple[int, int]:
     return int(version), int(judgement)
 
 
+def package_of(occasion: str) -> str | None:
+    """Return the package that an occasion of returned reports is about; other occasions follow from no package."""
+    kind, _, package = occasion.partition(" ")
+    return package if kind == Kind.RETURNED.value else None
+
+
 def _numbered(name: str, deadline_version: int) -> str:
     return name if deadline_version == 1 else f"{name}:{deadline_version}"

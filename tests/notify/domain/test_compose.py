@@ -143,6 +143,7 @@ def test_what_is_not_shown_is_counted() -> None:
     assert letter.returned[0].hidden_count == 22
     for shown in (render_text(letter), render_html(letter)):
         assert "còn 22 lỗi nữa" in shown
+        assert f"https://so.example/v1/packages/{UUID(int=7)}" in shown
 
 
 def test_only_errors_have_to_be_mended() -> None:
