@@ -40,6 +40,7 @@ class IdealSystem:
     _offsets: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     _met: set[str] = field(default_factory=set)
     _packages: dict[tuple[str, int], str] = field(default_factory=dict)
+    _verdicts: dict[str, dict[tuple[str, int], Verdict]] = field(default_factory=dict)
 
     def play(self, scenario: Scenario) -> None:
         """Play it all, and write the ledger that a planter would write."""
@@ -155,6 +156,7 @@ class IdealSystem:
         for delivery, version, verdict in reports:
             self.received.append(Received(f"{delivery}{version}", delivery, version, package, at))
             self._packages[delivery, version] = package
+            self._verdicts.setdefault(package, {})[delivery, version] = verdict
             self._judge(delivery, version, 1, verdict, at)
         verdict = worst(verdict for _, _, verdict in reports)
         if dispatch.door is Door.KAFKA:
@@ -172,16 +174,17 @@ class IdealSystem:
         received = next(f for f in self.received if (f.delivery, f.version) == (report.delivery, report.version))
         self._judge(report.delivery, report.version, 2, report.verdict, received.received_at)
         package = self._packages[report.delivery, report.version]
+        verdicts = self._verdicts[package]
+        verdicts[report.delivery, report.version] = report.verdict
+        merged = worst(verdicts.values()).value
         if package in self.statuses:
-            self.statuses[package] = PackageStatus(package, report.verdict.value)
+            self.statuses[package] = PackageStatus(package, merged)
             return
         receipt = ((report.delivery, report.version, None),)
         self._answer(dispatch.unit, "received", dispatch.item, None, package=package, reports=receipt)
-        judged = ((report.delivery, report.version, report.verdict.value),)
+        judged = tuple((delivery, version, verdict.value) for (delivery, version), verdict in verdicts.items())
         first = package.removeprefix("pk-")
-        self._answer(
-            dispatch.unit, "verdict", first, None, package=package, reports=judged, verdict=report.verdict.value
-        )
+        self._answer(dispatch.unit, "verdict", first, None, package=package, reports=judged, verdict=merged)
 
     def _judge(self, delivery: str, version: int, number: int, verdict: Verdict, at: datetime) -> None:
         event_id = f"{delivery}{version}.{number}"
