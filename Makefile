@@ -50,7 +50,7 @@ types: $(VENV)/.dev ## strict types
 contracts: $(VENV)/.dev ## which package may import which
 	@$(VENV)/bin/lint-imports --no-cache
 
-generate: $(VENV)/.dev ## write the generated files anew (event schemas, settings, sample)
+generate: $(VENV)/.dev ## write the generated files anew (event schemas, topics, settings)
 	@$(PY) -m tests.generated
 
 check-generated: $(VENV)/.dev ## the generated files equal the checked-in ones
