@@ -52,15 +52,16 @@ class Story:
     def state(self) -> str:
         """The delivery's last state."""
         if (met_by := self.met_by) is not None:
-            return "met_in_time" if met_by.received_at <= self.due.due_at else "met_late"
+            return "met_in_time" if met_by.received_at < self.due.ends_at else "met_late"
         return self.versions[-1].verdict_by(self.until).value if self.versions else "open"
 
     @property
     def passes(self) -> bool:
         """Whether the deadline passes without an acceptable version."""
-        due_at = self.due.due_at
-        return due_at < self.until and not any(
-            version.received_at <= due_at and version.verdict_by(due_at).acceptable for version in self.versions
+        ends_at = self.due.ends_at
+        return ends_at <= self.until and not any(
+            version.received_at < ends_at and version.verdict_by(self.due.due_at).acceptable
+            for version in self.versions
         )
 
 

@@ -9,13 +9,18 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A delivery, the last instant at which it is in time, and the instant from which it may be sent."""
+    """A delivery, the last second in which it is in time, and the instant from which it may be sent."""
 
     delivery: str
     unit: str
     form: str
     due_at: datetime
     opens_at: datetime
+
+    @property
+    def ends_at(self) -> datetime:
+        """The first instant that is too late: midnight."""
+        return self.due_at + timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)

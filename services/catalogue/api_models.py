@@ -1,14 +1,23 @@
 """What the API answers and takes."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.catalogue.domain.delivery import State
 from shared.delivery_id import DeliveryId, Status
 
 PAGE_MAX, PAGE = 1000, 100
+
+
+def _whole_second(instant: datetime) -> datetime:
+    return instant.replace(microsecond=0)
+
+
+WholeSecond = Annotated[AwareDatetime, AfterValidator(_whole_second)]
+"""A deadline names the last second in time."""
 
 
 class DeliveryQuery(BaseModel):
@@ -107,7 +116,7 @@ class ExtensionRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    due_at: AwareDatetime = Field(description="the new deadline")
+    due_at: WholeSecond = Field(description="the new deadline, the last second in time: 23:59:59 is the end of a day")
     reason: str = Field(min_length=1, max_length=2000)
     document_number: str | None = Field(default=None, max_length=64)
 

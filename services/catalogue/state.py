@@ -41,8 +41,5 @@ class CatalogueState:
             log.info("catalogue_release", release=newest)
         revision = await tokens_revision(session)
         if revision != self._tokens:
-            tokens = await valid_tokens(session)
-            self.access.reset()
-            for digest, access in tokens.items():
-                self.access.put(digest, access)
+            self.access.replace(await valid_tokens(session))
             self._tokens = revision

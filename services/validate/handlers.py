@@ -1,5 +1,6 @@
 """Events in: what was received is judged, what was explained is judged again."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,7 @@ import structlog
 
 from services.validate import metrics
 from services.validate.domain.judge import Assessment, assess
-from services.validate.domain.verdict import decide_by_rules
+from services.validate.domain.verdict import decide
 from services.validate.known import AcceptedNow
 from services.validate.state import ValidateState
 from services.validate.storage.judgements import (
@@ -42,8 +43,9 @@ handlers: Handlers[ValidateState] = Handlers(SERVICE)
 async def judge_submissions(events: Sequence[Event[SubmissionReceivedV1]], work: Work[ValidateState]) -> None:
     """Judge versions in arrival order, each seeing the figures that were accepted before it, also in this run.
 
-    Waits for the newest release that a submission was received under, for a bounded time, and then raises
-    UnavailableError: the batch is tried again as long as it takes, with nothing locked in between.
+    Waits for the newest release that a submission was received under, with the batch's units locked, for no longer
+    than `release_wait_seconds_max`, and then raises UnavailableError: the batch is rolled back and tried again as
+    long as it takes, with nothing locked between two tries.
     """
     book = await work.context.book_for(max(event.data.release for event in events))
     accepted = await AcceptedNow.load(work.session, book, [event.data.delivery_id for event in events])
@@ -66,6 +68,8 @@ async def judge_submissions(events: Sequence[Event[SubmissionReceivedV1]], work:
             accepted.take(submission, result, event, work)
         _count(assessment)
         _observe_delay(event, work)
+        # A batch of large reports takes seconds: heartbeats, health and other requests have their turn in between.
+        await asyncio.sleep(0)
     await add_submissions(work.session, [event.data for event in events])
     await add_judgements(work.session, made)
     await accepted.store(work)
@@ -95,7 +99,7 @@ async def judge_explained(events: Sequence[Event[SubmissionExplainedV1]], work: 
 async def _judge_again(event: Event[SubmissionExplainedV1], latest: StoredJudgement, work: Work[ValidateState]) -> None:
     delivery = event.data.delivery_id
     explained = latest.explained | ({each.rule for each in event.data.explanations} & latest.warned)
-    verdict = decide_by_rules(latest.result.error_count > 0, latest.warned, explained)
+    verdict = decide(has_errors=latest.result.error_count > 0, warned=latest.warned, justified=explained)
     again = latest.result.model_dump() | {
         "judgement": latest.result.judgement + 1,
         "judged_at": work.now,

@@ -189,6 +189,12 @@ async def test_a_statistician_grants_more_time_and_it_is_told(world: World, unit
     assert await world.told(MONTH) == ["opened 1", "extended 2", "passed 2"]
 
 
+async def test_a_new_deadline_names_its_last_second(statistician: Asker) -> None:
+    granted = {"due_at": "2024-06-25T23:59:59.999+07:00", "reason": "x"}
+    answer = await statistician.post(f"{PATH}/extensions", granted)
+    assert (answer.status_code, answer.json()["due_at"]) == (201, "2024-06-25T16:59:59Z")
+
+
 @pytest.mark.parametrize("due_at", ["2024-06-18T16:59:59Z", "2024-06-01T00:00:00Z"])
 async def test_more_time_means_a_later_date(statistician: Asker, due_at: str) -> None:
     answer = await statistician.post(f"{PATH}/extensions", {"due_at": due_at, "reason": "x"})

@@ -103,6 +103,34 @@ async def test_a_report_that_waits_for_its_judgement_passes_only_if_it_is_not_ac
     assert await opened.told(OTHER) == ["opened 1", "passed 1"]
 
 
+async def test_the_whole_last_second_of_the_day_is_in_time(opened: World) -> None:
+    """Just before midnight nothing passes yet: what was received then and is still on its way is in time."""
+    midnight = DUE + timedelta(seconds=1)
+    last = midnight - timedelta(microseconds=1)
+    await opened.watermark(last)
+    assert await opened.told(MONTH) == await opened.told(OTHER) == ["opened 1"]
+    await opened.feed(received(MONTH, 1, last))
+    await opened.watermark(midnight)
+    assert await opened.told(MONTH) == ["opened 1"], "it waits for its judgement"
+    assert await opened.told(OTHER) == ["opened 1", "passed 1"]
+    await opened.feed(judged(MONTH, 1, Verdict.ACCEPTED, last))
+    assert await opened.told(MONTH) == ["opened 1", "met 1"]
+    assert await state_of(opened, MONTH) is State.MET_IN_TIME
+
+
+async def test_an_explanation_of_a_version_that_was_overtaken_does_not_hold_the_deadline(opened: World) -> None:
+    """The engine judges the newest version only, so that explanation is never answered."""
+    await opened.feed(
+        received(MONTH, 1, EARLY),
+        judged(MONTH, 1, Verdict.NEEDS_EXPLANATION, EARLY),
+        received(MONTH, 2, LATE),
+        explained(MONTH, 1, EARLY),
+        judged(MONTH, 2, Verdict.RETURNED, LATE),
+    )
+    await opened.watermark(AFTER)
+    assert await opened.told(MONTH) == ["opened 1", "passed 1"]
+
+
 async def test_a_late_correction_is_met_late_after_it_has_passed(opened: World) -> None:
     await opened.feed(received(MONTH, 1, EARLY), judged(MONTH, 1, Verdict.RETURNED, EARLY))
     await opened.watermark(AFTER)

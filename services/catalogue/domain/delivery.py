@@ -6,13 +6,21 @@ A verdict may be read before its `received`, since they travel on two topics.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.delivery_id import DeliveryId
 from shared.events.catalogue import Shift
 from shared.events.deadlines import ClosedReason
 from shared.events.findings import Verdict
+
+LAST_SECOND = timedelta(seconds=1)
+"""A deadline is published as the last second in time, 23:59:59: all of that second belongs to it."""
+
+
+def end_of_deadline(due_at: datetime) -> datetime:
+    """Return the first instant that is too late: the midnight after the day that a report is due by."""
+    return due_at + LAST_SECOND
 
 
 class State(StrEnum):
@@ -50,12 +58,10 @@ class Version:
             return replace(self, acceptable=acceptable)
         return replace(self, judgement=judgement, verdict=verdict, acceptable=acceptable)
 
-    def awaits_judgement(self, until: datetime) -> bool:
-        """Whether a judgement is still to come of what had arrived until an instant: the version, or an explanation."""
-        explanation_count = sum(instant <= until for instant in self.explained_at)
-        return self.judgement == 0 or (
-            self.verdict is Verdict.NEEDS_EXPLANATION and self.judgement < 1 + explanation_count
-        )
+    def awaits_explained(self, before: datetime) -> bool:
+        """Whether an explanation that came before an instant has no judgement yet."""
+        explanation_count = sum(instant < before for instant in self.explained_at)
+        return self.verdict is Verdict.NEEDS_EXPLANATION and self.judgement < 1 + explanation_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +114,8 @@ class Delivery:
 
     @property
     def met_in_time(self) -> bool:
-        """Whether the first acceptable version was received by the deadline; history always was."""
-        return self.met is not None and (self.due_at is None or self.met.received_at <= self.due_at)
+        """Whether the first acceptable version was received before the deadline's end; history always was."""
+        return self.met is not None and (self.due_at is None or self.met.received_at < end_of_deadline(self.due_at))
 
     def with_version(self, version: Version) -> "Delivery":
         """Return it with a version as it is known now."""
@@ -175,17 +181,31 @@ def settle(delivery: Delivery, watermark: datetime | None, now: datetime) -> tup
 def state_at_deadline(delivery: Delivery, watermark: datetime | None) -> State | None:
     """Return the state in which the deadline passed; None while it has not, or while it cannot be told.
 
-    It cannot be told before the watermark is past the deadline (a door may hold something that was in time), nor
+    It cannot be told before the watermark is at the deadline's end (a door may hold something that was in time), nor
     before what was in time is judged.
     """
-    due_at = delivery.due_at
-    if due_at is None or delivery.passed_at is not None or watermark is None or watermark <= due_at:
+    if delivery.due_at is None or delivery.passed_at is not None:
         return None
-    in_time = [version for version in delivery.versions.values() if version.received_at <= due_at]
+    end = end_of_deadline(delivery.due_at)
+    if watermark is None or watermark < end:
+        return None
+    in_time = [version for version in delivery.versions.values() if version.received_at < end]
     if not in_time:
         return State.OPEN
     latest = max(in_time, key=_number)
-    return None if latest.awaits_judgement(due_at) else _state_of(latest)
+    return None if _awaits_judgement(latest, delivery.versions, end) else _state_of(latest)
+
+
+def _awaits_judgement(version: Version, versions: Versions, end: datetime) -> bool:
+    """Whether a judgement is still to come of what was in time: the version, or an explanation of it.
+
+    A unit's reports and explanations are judged in one order. So once a newer version is judged, an explanation of
+    this one has its answer, or came after that version and never gets one: it holds nothing up.
+    """
+    if version.judgement == 0:
+        return True
+    newer_is_judged = any(other.number > version.number and other.judgement > 0 for other in versions.values())
+    return not newer_is_judged and version.awaits_explained(end)
 
 
 def superseded_by(met: DeliveryId, other: Delivery) -> bool:

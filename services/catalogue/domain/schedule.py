@@ -50,7 +50,7 @@ class Schedule:
         return self.days.shifted(parse_due_rule(due_rule).day_for(period, self.days), shift)
 
     def due_at(self, due_rule: str, shift: Shift, period: Period) -> datetime:
-        """Return the end of the due day (23:59:59 in the calendar's zone), in UTC."""
+        """Return the last second of the due day (23:59:59 in the calendar's zone), in UTC; all of it is in time."""
         return self.at(self.due_day(due_rule, shift, period), END_OF_DAY)
 
     def at(self, day: date, moment: time) -> datetime:

@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping, Select, bindparam, delete, func, select, tupl
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.catalogue.domain.delivery import Delivery, Met, State, Version
+from services.catalogue.domain.delivery import LAST_SECOND, Delivery, Met, State, Version
 from services.catalogue.domain.schedule import Planned
 from services.catalogue.storage.tables import deadline_events, deliveries, extensions, plans, versions
 from shared.bus.partitions import slot_of
@@ -194,7 +194,7 @@ async def ids_to_open(session: AsyncSession, now: datetime, limit: int) -> list[
 
 
 async def ids_to_pass(session: AsyncSession, watermarks: Mapping[int, datetime], limit: int) -> list[DeliveryId]:
-    """Return unsettled deliveries whose deadline lies before the watermark of their unit's partition.
+    """Return unsettled deliveries whose deadline has ended by the watermark of their unit's partition.
 
     Those are left out that wait for the judgement of what was in time: the verdict's own handler looks at them.
     """
@@ -203,7 +203,7 @@ async def ids_to_pass(session: AsyncSession, watermarks: Mapping[int, datetime],
         .where(
             *(column == own for column, own in zip(_VERSION_KEY, _KEY, strict=True)),
             versions.c.judgement == 0,
-            versions.c.received_at <= deliveries.c.due_at,
+            versions.c.received_at < deliveries.c.due_at + LAST_SECOND,
         )
         .exists()
     )
@@ -213,7 +213,7 @@ async def ids_to_pass(session: AsyncSession, watermarks: Mapping[int, datetime],
             select(*_KEY)
             .where(
                 deliveries.c.slot == slot,
-                deliveries.c.due_at < at,
+                deliveries.c.due_at <= at - LAST_SECOND,
                 deliveries.c.opened_at.is_not(None),
                 deliveries.c.passed_at.is_(None),
                 deliveries.c.met_version.is_(None),

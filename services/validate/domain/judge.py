@@ -10,7 +10,7 @@ from services.validate.domain.figures import References, cell_code
 from services.validate.domain.localise import Names, finding_of
 from services.validate.domain.rules.compile import CompiledForm, CompiledRule, RuleBook
 from services.validate.domain.rules.outcome import Failure, Outcome, Reason, State
-from services.validate.domain.verdict import decide_by_rules
+from services.validate.domain.verdict import decide
 from shared.delivery_id import DeliveryId
 from shared.events.cells import CellValue
 from shared.events.findings import Finding, Severity, Verdict
@@ -60,7 +60,7 @@ def assess(
     counts = Counter(rule.severity for rule, _ in failed)
     warned = frozenset(rule.code for rule, _ in failed if rule.severity is Severity.WARNING)
     return Assessment(
-        verdict=decide_by_rules(counts[Severity.ERROR] > 0, warned, explained),
+        verdict=decide(has_errors=counts[Severity.ERROR] > 0, warned=warned, justified=explained),
         error_count=counts[Severity.ERROR],
         warning_count=counts[Severity.WARNING],
         findings=_said(failed[:findings_max], form, book, delivery, cells),

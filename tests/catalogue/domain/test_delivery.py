@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
+from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.catalogue.domain.delivery import (
@@ -15,6 +16,7 @@ from services.catalogue.domain.delivery import (
     MetEffect,
     PassedEffect,
     State,
+    end_of_deadline,
     explained,
     judged,
     received,
@@ -144,11 +146,24 @@ def test_in_time_is_by_the_first_acceptable_version_not_by_the_first_one() -> No
     assert [effect.met.version for effect in effects if isinstance(effect, MetEffect)] == [2]
 
 
-@pytest.mark.parametrize("second", [-1, 0, 1])
-def test_the_last_second_of_the_day_is_in_time(second: int) -> None:
-    at = DUE + timedelta(seconds=second)
+MICROSECOND = timedelta(microseconds=1)
+MIDNIGHT = DUE + timedelta(seconds=1)
+around_midnight = st.integers(-2_000_000, 2_000_000).map(lambda number: MIDNIGHT + number * MICROSECOND)
+
+
+@given(around_midnight)
+@example(DUE)
+@example(DUE + timedelta(seconds=0.5))
+@example(MIDNIGHT - MICROSECOND)
+@example(MIDNIGHT)
+def test_in_time_is_what_was_received_before_midnight(at: datetime) -> None:
     met = state_after(Received(1, at), Judged(1, 1, Verdict.ACCEPTED, at))
-    assert met is (State.MET_LATE if second > 0 else State.MET_IN_TIME)
+    assert met is (State.MET_IN_TIME if at < MIDNIGHT else State.MET_LATE)
+
+
+def test_a_deadline_ends_at_the_midnight_after_its_day() -> None:
+    end = end_of_deadline(DUE).astimezone(ZoneInfo("Asia/Ho_Chi_Minh"))
+    assert end == datetime(2024, 6, 19, tzinfo=ZoneInfo("Asia/Ho_Chi_Minh"))
 
 
 def test_a_later_version_does_not_undo_that_it_was_met() -> None:
@@ -167,9 +182,22 @@ def passed_in(*steps: Step) -> list[State]:
     return [effect.state for effect in run(a_delivery(), steps)[1] if isinstance(effect, PassedEffect)]
 
 
-def test_nothing_passes_before_the_watermark_is_past_the_deadline() -> None:
-    assert passed_in(Watermark(DUE)) == []
-    assert passed_in(Watermark(PAST)) == [State.OPEN]
+@given(around_midnight)
+@example(MIDNIGHT - MICROSECOND)
+@example(MIDNIGHT)
+def test_nothing_passes_before_the_watermark_is_at_the_same_midnight(watermark: datetime) -> None:
+    assert passed_in(Watermark(watermark)) == ([State.OPEN] if watermark >= MIDNIGHT else [])
+
+
+@given(around_midnight, around_midnight)
+@example(MIDNIGHT - MICROSECOND, MIDNIGHT - MICROSECOND)
+def test_what_is_read_after_the_deadline_passed_was_never_in_time(watermark: datetime, at: datetime) -> None:
+    """A watermark says that everything received up to it has been read: what comes after it was received later."""
+    if at <= watermark:
+        return
+    first = (Watermark(watermark), Received(1, at), Judged(1, 1, Verdict.ACCEPTED, at))
+    if passed_in(*first):
+        assert state_after(*first) is State.MET_LATE
 
 
 def test_a_deadline_passes_once() -> None:
@@ -197,6 +225,17 @@ def test_what_was_explained_in_time_waits_for_the_judgement_of_it() -> None:
     assert passed_in(*waiting, Judged(1, 2, Verdict.ACCEPTED_WITH_WARNINGS, EARLY)) == []
     assert passed_in(*waiting, Judged(1, 2, Verdict.RETURNED, EARLY)) == [State.RETURNED]
     assert passed_in(*first, Explained(1, LATE), Watermark(PAST)) == [State.NEEDS_EXPLANATION]
+
+
+def test_an_explanation_that_no_judgement_will_answer_does_not_hold_the_deadline() -> None:
+    """An explanation of a version behind which a newer one stands is judged before that one, or never."""
+    first = (Received(1, EARLY), Judged(1, 1, Verdict.NEEDS_EXPLANATION, EARLY))
+    overtaken = (*first, Received(2, LATE), Explained(1, EARLY), Watermark(LATE))
+    assert passed_in(*overtaken) == [], "the answer may still stand before the newer version's judgement"
+    assert passed_in(*overtaken, Judged(2, 1, Verdict.RETURNED, LATE)) == [State.NEEDS_EXPLANATION]
+    answered = (Judged(1, 2, Verdict.ACCEPTED_WITH_WARNINGS, EARLY), Judged(2, 1, Verdict.RETURNED, LATE))
+    assert state_after(*overtaken, *answered) is State.MET_IN_TIME
+    assert passed_in(*overtaken, *answered) == []
 
 
 def test_a_version_that_comes_after_the_deadline_does_not_hide_that_it_passed() -> None:

@@ -1,8 +1,11 @@
+from collections.abc import Collection
+from collections.abc import Set as AbstractSet
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.validate.domain.verdict import decide, decide_by_rules
+from services.validate.domain.verdict import decide
 from shared.events.findings import Finding, Severity, Verdict
 from shared.text import Text
 
@@ -15,6 +18,14 @@ findings = st.lists(
 
 def a_finding(rule: str, severity: Severity) -> Finding:
     return Finding(rule=rule, severity=severity, message=TEXT)
+
+
+def verdict_on(found: Collection[Finding], justified: AbstractSet[str]) -> Verdict:
+    return decide(
+        has_errors=any(each.severity is Severity.ERROR for each in found),
+        warned={each.rule for each in found if each.severity is Severity.WARNING},
+        justified=justified,
+    )
 
 
 @pytest.mark.parametrize(
@@ -33,23 +44,23 @@ def a_finding(rule: str, severity: Severity) -> Finding:
 def test_an_error_returns_and_a_warning_wants_an_explanation(
     found: list[Finding], justified: set[str], verdict: Verdict
 ) -> None:
-    assert decide(found, justified) is verdict
+    assert verdict_on(found, justified) is verdict
 
 
 @given(findings, st.frozensets(rules), st.frozensets(rules))
 def test_a_further_justification_never_worsens_the_verdict(
     found: list[Finding], justified: frozenset[str], more: frozenset[str]
 ) -> None:
-    if decide(found, justified) is not Verdict.NEEDS_EXPLANATION:
-        assert decide(found, justified | more) is decide(found, justified)
-    assert decide(found, justified | more).rank <= decide(found, justified).rank
+    if verdict_on(found, justified) is not Verdict.NEEDS_EXPLANATION:
+        assert verdict_on(found, justified | more) is verdict_on(found, justified)
+    assert verdict_on(found, justified | more).rank <= verdict_on(found, justified).rank
 
 
 @given(findings, findings, st.frozensets(rules))
 def test_a_further_finding_never_betters_the_verdict(
     found: list[Finding], more: list[Finding], justified: frozenset[str]
 ) -> None:
-    assert decide(found + more, justified).rank >= decide(found, justified).rank
+    assert verdict_on(found + more, justified).rank >= verdict_on(found, justified).rank
 
 
 @given(findings, st.frozensets(rules))
@@ -57,13 +68,6 @@ def test_only_errors_block_and_explaining_every_warning_suffices(
     found: list[Finding], justified: frozenset[str]
 ) -> None:
     has_errors = any(each.severity is Severity.ERROR for each in found)
-    assert (decide(found, justified) is Verdict.RETURNED) is has_errors
+    assert (verdict_on(found, justified) is Verdict.RETURNED) is has_errors
     everything = frozenset({"growth", "sum_of_parts", "mirror"})
-    assert has_errors or decide(found, everything).acceptable
-
-
-@given(findings, st.frozensets(rules))
-def test_the_rules_alone_decide_the_same(found: list[Finding], justified: frozenset[str]) -> None:
-    has_errors = any(each.severity is Severity.ERROR for each in found)
-    warned = {each.rule for each in found if each.severity is Severity.WARNING}
-    assert decide_by_rules(has_errors, warned, justified) is decide(found, justified)
+    assert has_errors or verdict_on(found, everything).acceptable
