@@ -102,6 +102,7 @@ class World:
             self.state.access.put(token_digest(name), AccessV1(scopes=(scope,), subject=name))
         both = AccessV1(scopes=(f"unit:{UNIT}", f"unit:{OTHER_UNIT}"), subject="both")
         self.state.access.put(token_digest("both"), both)
+        self.state.access.complete()
         await self.open(MONTH, QUARTER)
         await self.state.http_source.beat(self.units_of_work.sessions)
 
