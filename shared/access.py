@@ -1,13 +1,14 @@
 """Who may do what: tokens by their SHA-256, read from the `access` topic; scopes on each request."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 
 from shared.clock import Clock
 from shared.events.catalogue import AccessV1
-from shared.problems import ProblemError
+from shared.problems import ProblemError, unavailable
 from shared.text import Text
 
 UNIT_SCOPE_PREFIX = "unit:"
@@ -39,26 +40,56 @@ class Identity:
 
 @dataclass
 class AccessTable:
-    """The access topic in memory. Token expiry is machine time: it never moves with the business clock."""
+    """The valid tokens in memory. Token expiry is machine time: it never moves with the business clock.
+
+    Until they were read whole once, nobody can say that a token is not valid. While they are read again, into a copy
+    aside, the last ones stay in force.
+    """
 
     clock: Clock
-    _entries: dict[str, AccessV1] = field(default_factory=dict)
+    _in_force: dict[str, AccessV1] | None = None
+    _latest: dict[str, AccessV1] = field(default_factory=dict)
+    _read_whole: bool = False
 
     def put(self, digest: str, access: AccessV1 | None) -> None:
         """Take one record of the topic; None revokes the token."""
         if access is None:
-            self._entries.pop(digest, None)
+            self._latest.pop(digest, None)
         else:
-            self._entries[digest] = access
+            self._latest[digest] = access
+        self._switch()
 
-    def reset(self) -> None:
-        """Forget all, before the topic is read again from its beginning."""
-        self._entries.clear()
+    def begin_again(self) -> None:
+        """Read into a new copy from now on: the topic comes again from its beginning."""
+        self._latest, self._read_whole = {}, False
+
+    def complete(self) -> None:
+        """Put what was read in force: it is all."""
+        self._read_whole = True
+        self._switch()
+
+    def replace(self, entries: Mapping[str, AccessV1]) -> None:
+        """Put these in force in place of all before."""
+        self._in_force = self._latest = dict(entries)
+
+    def _switch(self) -> None:
+        # An empty topic, where there were tokens, is that of a new broker: the catalogue has yet to fill it.
+        if self._read_whole and (self._latest or not self._in_force):
+            self._in_force = self._latest
 
     def identify(self, authorization: str | None) -> Identity:
-        """Return who sent an `Authorization: Bearer …` header; raises ProblemError 401."""
+        """Return who sent an `Authorization: Bearer …` header; raises ProblemError 401, or 503 before all is read."""
+        if self._in_force is None:
+            raise unavailable(
+                Text(
+                    vi="Hệ thống vừa khởi động và chưa đọc xong danh sách mã truy cập.",
+                    en="The system has just started and has not read the access tokens yet.",
+                )
+            )
         scheme, _, token = (authorization or "").partition(" ")
-        entry = self._entries.get(token_digest(token.strip())) if scheme.lower() == "bearer" and token.strip() else None
+        entry = (
+            self._in_force.get(token_digest(token.strip())) if scheme.lower() == "bearer" and token.strip() else None
+        )
         if entry is None or _expired(entry, self.clock.machine_now()):
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED,

@@ -17,6 +17,9 @@ class UnavailableError(Exception):
     """The world is broken for the moment (database, broker, mail server): try again as long as it lasts."""
 
 
+RETRY_AFTER_SECONDS = 2
+
+
 class ProblemError(Exception):
     """Something is wrong with a request. `code` is stable and names the problem's type URI."""
 
@@ -53,3 +56,14 @@ class ProblemError(Exception):
         if self.findings:
             body["findings"] = [finding.model_dump(mode="json", exclude_none=True) for finding in self.findings]
         return body
+
+
+def unavailable(reason: Text) -> ProblemError:
+    """Return a 503 for what will pass by itself; the sender tries again soon."""
+    return ProblemError(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "unavailable",
+        Text(vi="Hệ thống tạm thời chưa phục vụ được", en="The system cannot serve this at the moment"),
+        Text(vi=f"{reason.vi} Gửi lại sau vài giây.", en=f"{reason.en} Send it again in a few seconds."),
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )

@@ -122,7 +122,14 @@ class ServiceBus(Generic[ContextT]):
         self.consumers.append(consumer)
         return consumer
 
-    def table(self, topic: str, apply: Apply, *, on_reset: Callable[[], None] | None = None) -> CompactedTable:
+    def table(
+        self,
+        topic: str,
+        apply: Apply,
+        *,
+        on_reset: Callable[[], None] | None = None,
+        on_ready: Callable[[], None] | None = None,
+    ) -> CompactedTable:
         """Add a topic that is read whole into memory."""
         table = CompactedTable(
             self._bootstrap_servers,
@@ -130,6 +137,7 @@ class ServiceBus(Generic[ContextT]):
             apply,
             service=self.service,
             on_reset=on_reset,
+            on_ready=on_ready,
             client_options=self._client_options,
         )
         self.tables.append(table)

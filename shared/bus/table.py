@@ -27,7 +27,8 @@ class CompactedTable:
     """Reads all partitions of a topic from the beginning, without a group, and hands each record to `apply`.
 
     A tombstone has the value None; an empty value is b"". `ready` is set once everything is applied that the topic
-    held at the start. On another cluster everything is read again, after `on_reset`.
+    held at the start; `on_ready` is called just before. After an error and on another cluster everything is read again:
+    `on_reset` is called, the records, `on_ready`. So keep what was complete in force until the new copy is.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class CompactedTable:
         *,
         service: str,
         on_reset: Callable[[], None] | None = None,
+        on_ready: Callable[[], None] | None = None,
         client_options: ClientOptions | None = None,
     ) -> None:
         self.topic = topic
@@ -45,6 +47,7 @@ class CompactedTable:
         self._bootstrap_servers = bootstrap_servers
         self._apply = apply
         self._on_reset = on_reset
+        self._on_ready = on_ready
         self._labels = (service, topic)
         self._client_options = dict(client_options or {})
         self._reset = asyncio.Event()
@@ -87,6 +90,8 @@ class CompactedTable:
             while not self._reset.is_set():
                 # Everything handed out has been applied by now, so the position is what has been applied.
                 if not self.ready.is_set() and await _reached(consumer, ends):
+                    if self._on_ready is not None:
+                        self._on_ready()
                     self.ready.set()
                     metrics.TABLE_READY.labels(*self._labels).set(1)
                     log.info("table_ready", topic=self.topic, end_offsets=sum(ends.values()))

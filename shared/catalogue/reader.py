@@ -91,4 +91,4 @@ def attach_access(table: AccessTable, bus: ServiceBus[Any]) -> None:
         if not isinstance(event, UnknownType) and isinstance(event.data, AccessV1):
             table.put(digest, event.data)
 
-    bus.table(ACCESS.name, apply, on_reset=table.reset)
+    bus.table(ACCESS.name, apply, on_reset=table.begin_again, on_ready=table.complete)

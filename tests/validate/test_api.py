@@ -72,6 +72,7 @@ async def client(world: World, validate_url: str) -> AsyncIterator[Client]:
     context.state.reader.snapshot = SNAPSHOT
     for who, scope in TOKENS.items():
         context.state.access.put(token_digest(f"token-of-{who}"), AccessV1(scopes=(scope,), subject=who))
+    context.state.access.complete()
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://validate") as http:
         yield Client(http)
@@ -186,6 +187,7 @@ async def test_before_the_first_release_a_dry_run_is_asked_to_come_back(validate
     app = build_app(CommonSettings(database_url=validate_url))
     context: Context = app.state.context
     context.state.access.put(token_digest("t"), AccessV1(scopes=("statistician",), subject="t"))
+    context.state.access.complete()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://validate") as client:
         answer = await client.post("/v1/check", json={}, headers={"Authorization": "Bearer t"})
         ready = await client.get("/health/ready")
