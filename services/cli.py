@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from deploy.embedded.cli import up
 from shared.clock import ClockFile
+from shared.instants import InstantError, typed_instant
 from shared.settings import CommonSettings
 
 CLOCK_LEAD_SECONDS = 1.0  # a new offset holds a second from now, so that every process has read it by then
@@ -104,16 +105,17 @@ def advance(
         raise typer.Exit(2)
     file = ClockFile(path)
     start = datetime.now(UTC) + timedelta(seconds=CLOCK_LEAD_SECONDS)
-    if by is not None:
-        offset = file.offset_at(start) + timedelta(hours=by)
-    else:
-        target = datetime.fromisoformat(str(to))
-        if target.tzinfo is None:
-            typer.echo("Thêm múi giờ, ví dụ +07:00.\nAdd the offset from UTC, for example +07:00.", err=True)
-            raise typer.Exit(2)
-        offset = target - start
-    file.append(offset, start)
-    typer.echo(f"{(start + offset).isoformat()} từ/from {start.isoformat()}")
+    try:
+        target = typed_instant("--to", to) if to is not None else start + file.offset_at(start)
+        target += timedelta(hours=by or 0)
+    except InstantError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    except (OverflowError, ValueError):  # ValueError: nan
+        typer.echo(f"--by: không đi được {by} giờ.\n--by: {by} hours lead nowhere.", err=True)
+        raise typer.Exit(2) from None
+    file.append(target - start, start)
+    typer.echo(f"{target.isoformat()} từ/from {start.isoformat()}")
 
 
 if __name__ == "__main__":

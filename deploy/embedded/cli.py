@@ -1,13 +1,14 @@
 """`lienthong up`."""
 
 import asyncio
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+
+from shared.instants import InstantError, typed_instant
 
 
 class ClockKind(StrEnum):
@@ -47,9 +48,11 @@ def up(  # noqa: PLR0917 - typer's form
     from deploy.embedded.stack import DEFAULT_SAMPLE, Stack  # noqa: PLC0415
     from deploy.embedded.supervisor import supervise  # noqa: PLC0415
 
-    begins = datetime.fromisoformat(start)
-    if begins.tzinfo is None:
-        raise typer.BadParameter("thêm múi giờ, ví dụ +07:00 · add the offset from UTC, for example +07:00")
+    try:
+        begins = typed_instant("--start", start)
+    except InstantError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
     report = ConsoleReport(Console())
     stack = Stack(
         data,

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -19,6 +18,7 @@ from services.catalogue.releases import release
 from services.catalogue.storage.entities import load_snapshot
 from shared.access import UNIT_SCOPE_PREFIX, token_digest
 from shared.bus.partitions import UNITLESS
+from shared.instants import InstantError, typed_instant
 from shared.settings import CommonSettings
 
 FINDINGS_SHOWN_MAX = 50
@@ -86,9 +86,10 @@ def issue_token(
     expires: Annotated[str | None, typer.Option(help="last instant, ISO 8601 with offset (real time)")] = None,
 ) -> None:
     """Issue one token and print it; it is shown this once."""
-    expires_at = datetime.fromisoformat(expires) if expires else None
-    if expires_at is not None and expires_at.tzinfo is None:
-        _fail("Thêm múi giờ, ví dụ +07:00.", "Add the offset from UTC, for example +07:00.", code=2)
+    try:
+        expires_at = typed_instant("--expires", expires) if expires is not None else None
+    except InstantError as error:
+        _fail(error.text.vi, error.text.en, code=2)
 
     async def main() -> None:
         try:
@@ -96,9 +97,7 @@ def issue_token(
                 command_units_of_work(CommonSettings()) as units_of_work,
                 units_of_work.begin([UNITLESS]) as work,
             ):
-                token = await access_tokens.issue(
-                    work, scope, subject, expires_at.astimezone(UTC) if expires_at else None
-                )
+                token = await access_tokens.issue(work, scope, subject, expires_at)
         except access_tokens.UnknownScopeError as error:
             _fail(f"Không có quyền «{error}».", f"There is no scope “{error}”.", code=2)
         typer.echo(token)

@@ -21,7 +21,8 @@ from shared.bus.work import Work
 from shared.catalogue.snapshot import Snapshot
 from shared.delivery_id import DeliveryId
 
-REDATED_REASON = "calendar of days off changed"
+REDATED_REASON = "lịch ngày nghỉ đã thay đổi · the calendar of days off changed"
+"""The event has one line for people to read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,3 +107,17 @@ def test_a_database_that_does_not_answer_is_said_in_one_line(
     assert failed.exit_code == 1
     assert "The database cannot be used" in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize(
+    ("expires", "vi", "en"),
+    [
+        ("31/12/2025", "«31/12/2025» không phải thời điểm", "is no instant in ISO 8601"),
+        ("2025-12-31T23:59:59", "thêm múi giờ", "add the offset from UTC"),
+    ],
+)
+def test_an_expiry_that_cannot_be_read_is_told_in_both_languages(run: Run, expires: str, vi: str, en: str) -> None:
+    refused = run("token", "issue", "--scope", "leader", "--subject", "x", "--expires", expires)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert vi in refused.stderr
+    assert en in refused.stderr

@@ -14,11 +14,18 @@ app = typer.Typer()
 app.command()(up)
 
 
-def test_a_start_without_an_offset_from_utc_is_refused_in_both_languages(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["--data", str(tmp_path / "data"), "--start", "2024-06-10T08:00:00"])
+@pytest.mark.parametrize(
+    ("start", "vi", "en"),
+    [
+        ("2024-06-10T08:00:00", "thêm múi giờ", "add the offset"),
+        ("10/06/2024", "«10/06/2024» không phải thời điểm", "is no instant"),
+    ],
+)
+def test_a_start_that_cannot_be_read_is_refused_in_both_languages(tmp_path: Path, start: str, vi: str, en: str) -> None:
+    result = CliRunner().invoke(app, ["--data", str(tmp_path / "data"), "--start", start])
     assert result.exit_code == 2
-    assert "thêm múi giờ" in result.output
-    assert "add the offset" in result.output
+    assert vi in result.output
+    assert en in result.output
     assert not (tmp_path / "data").exists()
 
 
