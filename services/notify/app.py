@@ -26,6 +26,7 @@ from shared.clock import Clock, clock_from
 from shared.database import database_answers, make_engine
 from shared.http import health_router, install_problems
 from shared.settings import CommonSettings
+from shared.vital import OnLoss
 
 EVENTS_GROUP = "notify.events"
 
@@ -38,13 +39,18 @@ def build_app(
     clock: Clock | None = None,
     mail_server: MailServer | None = None,
     recheck: Recheck = look_again,
+    access: AccessTable | None = None,
+    on_loss: OnLoss | None = None,
 ) -> FastAPI:
-    """Build the service; `parts`, `clock`, `mail_server` and `recheck` take the place of the real ones."""
+    """Build the service; `parts`, `clock`, `mail_server`, `recheck` and `access` take the place of the real ones.
+
+    `on_loss` is called when something that should run for ever has ended by a fault of ours.
+    """
     settings = settings or NotifySettings()
     clock = clock or clock_from(common.clock, simulated=common.simulated)
     mail_server = mail_server or SmtpServer(SmtpAddress.parse(common.smtp_url), settings.send_timeout_seconds)
     engine = make_engine(common.database_url, SERVICE, common.database_pool_size)
-    reader, contacts, access = CatalogueReader(), Contacts(), AccessTable(clock)
+    reader, contacts, access = CatalogueReader(), Contacts(), access or AccessTable(clock)
     state = NotifyState(reader, contacts, access)
     context = Context(state, settings, clock)
     units_of_work = UnitOfWorkFactory.of(
@@ -56,6 +62,7 @@ def build_app(
         outbox=bus.outbox,
         units_of_work=units_of_work,
         before_consuming=reader.wait_first,
+        on_loss=on_loss,
     )
     reader.attach(service_bus)
     contacts.attach(service_bus)
@@ -69,7 +76,7 @@ def build_app(
         ingest_url=common.ingest_url,
         simulated=common.simulated,
     )
-    jobs = Jobs(units_of_work, context, sender)
+    jobs = Jobs(units_of_work, context, sender, on_loss)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -21,6 +21,7 @@ from shared.clock import Clock, clock_from
 from shared.database import database_answers, make_engine
 from shared.http import health_router, install_problems
 from shared.settings import CommonSettings
+from shared.vital import OnLoss
 
 EVENTS_GROUP = "validate.events"
 
@@ -31,13 +32,18 @@ def build_app(
     settings: ValidateSettings | None = None,
     parts: Parts | None = None,
     clock: Clock | None = None,
+    access: AccessTable | None = None,
+    on_loss: OnLoss | None = None,
 ) -> FastAPI:
-    """Build the service; `parts` and `clock` take the place of the real ones."""
+    """Build the service; `parts`, `clock` and `access` take the place of the real ones.
+
+    `on_loss` is called when something that should run for ever has ended by a fault of ours.
+    """
     settings = settings or ValidateSettings()
     clock = clock or clock_from(common.clock, simulated=common.simulated)
     engine = make_engine(common.database_url, SERVICE, common.database_pool_size)
     reader = CatalogueReader()
-    state = ValidateState(reader, AccessTable(clock), settings, clock)
+    state = ValidateState(reader, access or AccessTable(clock), settings, clock)
     units_of_work = UnitOfWorkFactory.of(
         engine, service=SERVICE, tables=bus, clock=clock, context=lambda: state, parts=parts
     )
@@ -47,6 +53,7 @@ def build_app(
         outbox=bus.outbox,
         units_of_work=units_of_work,
         before_consuming=reader.wait_first,
+        on_loss=on_loss,
     )
     reader.attach(service_bus)
     attach_access(state.access, service_bus)

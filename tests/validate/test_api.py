@@ -12,7 +12,7 @@ from services.validate.app import build_app
 from services.validate.context import Context
 from services.validate.settings import ValidateSettings
 from services.validate.storage.tables import figures, judgements
-from shared.access import token_digest
+from shared.access import AccessTable, Identity, token_digest
 from shared.delivery_id import DeliveryId
 from shared.events.catalogue import AccessV1
 from shared.events.cells import CellValue
@@ -131,6 +131,27 @@ async def test_a_unit_sees_its_own_and_the_office_sees_all(client: Client, path:
 
     assert {who: await status(who) for who in TOKENS} == {"own": 200, "other": 403, "statistician": 200, "leader": 200}
     assert (await status(None), await status("nobody")) == (401, 401)
+
+
+class EverybodyIsStatistician(AccessTable):
+    """The null part: it believes whatever it is told, even nothing."""
+
+    def identify(self, authorization: str | None) -> Identity:
+        return Identity("anybody", frozenset({"statistician"}))
+
+
+async def test_without_tokens_anybody_reads_everything(world: World, validate_url: str) -> None:
+    """The negative control of the tests about tokens: a stranger is refused by the table of tokens alone."""
+    await world.release(SNAPSHOT)
+    await world.take(MAY)
+    app = build_app(CommonSettings(database_url=validate_url), access=EverybodyIsStatistician(world.state.clock))
+    app.state.context.state.reader.snapshot = SNAPSHOT
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://validate") as http:
+        stranger = Client(http)
+        path = "/v1/figures/SO-A/001.T%2FBCS-A/2024-05/estimate"
+        statuses = [(await answer).status_code for answer in (stranger.get(path, None), stranger.check(ODD, None))]
+    assert statuses == [200, 200]
+    await app.state.context.units_of_work.sessions.kw["bind"].dispose()
 
 
 class TestDryRun:
