@@ -1,10 +1,16 @@
 """Makes the topics of the agencies whose Kafka door the catalogue has switched on."""
 
-from services.ingest.state import IngestState
-from services.ingest.storage.sources import add_kafka_sources
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from services.ingest import metrics
+from services.ingest.state import IngestState, TopicRefusedError
+from services.ingest.storage.sources import add_kafka_sources, drop_source, source_id
 from shared.bus.topics import AGENCY_SUBMISSIONS, agency_topics
 from shared.bus.unit_of_work import UnitOfWorkFactory
 from shared.logs import get_logger
+
+REFUSED_PAUSE_SECONDS = 60.0
 
 log = get_logger(__name__)
 
@@ -16,16 +22,59 @@ class AgencyTopics:
         self._units_of_work = units_of_work
         self._state = state
         self._made: frozenset[str] = frozenset()
+        self._refused: dict[str, datetime] = {}
+
+    @property
+    def refused(self) -> Collection[str]:
+        """The units whose topics the broker, or the shape that they have, does not allow; an alarm says so."""
+        return self._refused.keys()
 
     async def tick(self) -> None:
-        """Make what is missing. Raises KafkaError while the broker is away."""
-        missing = self._state.open_doors() - self._made
+        """Make what is missing; a topic that is refused costs its agency alone. Raises KafkaError while it may pass."""
+        missing = self._state.open_doors() - self._made - self._lately_refused()
         if not missing:
             return
         # First the source: a message that comes right after the topic is made must not be overtaken by the watermark.
         async with self._units_of_work.sessions() as session, session.begin():
-            await add_kafka_sources(session, [(AGENCY_SUBMISSIONS.for_unit(unit).name, 0) for unit in missing])
-        await self._state.ensure_topics(agency_topics(sorted(missing)))
-        self._made |= missing
-        self._state.answers_made |= missing
-        log.info("agency_topics_made", units=sorted(missing))
+            await add_kafka_sources(session, [_partition_of(unit) for unit in missing])
+        made = set()
+        for units in await self._together_or_alone(missing):
+            made |= units
+        self._made |= made
+        self._state.answers_made |= made
+        if made:
+            log.info("agency_topics_made", units=sorted(made))
+        metrics.TOPICS_REFUSED.set(len(self._refused))
+
+    def _lately_refused(self) -> set[str]:
+        """Return the units that are not tried again yet: while one is tried, the watermark waits for its topic."""
+        since = self._state.clock.machine_now() - timedelta(seconds=REFUSED_PAUSE_SECONDS)
+        return {unit for unit, at in self._refused.items() if at > since}
+
+    async def _together_or_alone(self, units: Collection[str]) -> list[set[str]]:
+        """Return the units whose topics are there now: made all at once, or one by one when one of them is refused."""
+        try:
+            await self._state.make_topics(agency_topics(sorted(units)))
+        except TopicRefusedError:
+            return [{unit} for unit in sorted(units) if await self._make_alone(unit)]
+        for unit in units:
+            self._refused.pop(unit, None)
+        return [set(units)]
+
+    async def _make_alone(self, unit: str) -> bool:
+        try:
+            await self._state.make_topics(agency_topics([unit]))
+        except TopicRefusedError as error:
+            # Nobody waits for a topic that does not come; one that is there, in the wrong shape, is asked all the same.
+            async with self._units_of_work.sessions() as session, session.begin():
+                await drop_source(session, source_id(_partition_of(unit)))
+            if unit not in self._refused:
+                log.error("agency_topic_refused", unit=unit, error=str(error))  # noqa: TRY400 -- the message says it
+            self._refused[unit] = self._state.clock.machine_now()
+            return False
+        self._refused.pop(unit, None)
+        return True
+
+
+def _partition_of(unit: str) -> tuple[str, int]:
+    return AGENCY_SUBMISSIONS.for_unit(unit).name, 0

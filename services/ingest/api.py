@@ -32,8 +32,12 @@ sender = identify(lambda request: Context.of(request).state.access)
 """Anybody with a valid token."""
 
 Sender = Annotated[Identity, Depends(sender)]
-UnitQuery = Annotated[str | None, Query(description="needed where the token is not one unit's alone")]
+NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
+UnitQuery = Annotated[
+    str | None, Query(max_length=64, pattern=NO_CONTROLS, description="needed where the token is not one unit's alone")
+]
 UnitHeader = Annotated[str | None, Header(alias="X-Lienthong-Unit", description="the same as `?unit=`")]
+FormQuery = Annotated[str | None, Query(max_length=64, pattern=NO_CONTROLS)]
 KeyHeader = Annotated[
     str | None, Header(alias="Idempotency-Key", max_length=255, description="makes sending again harmless")
 ]
@@ -75,7 +79,9 @@ async def post_package(  # noqa: PLR0917 -- FastAPI passes them by name
     identity: Sender,
     unit: UnitQuery = None,
     unit_header: UnitHeader = None,
-    document_number: Annotated[str | None, Query(max_length=64, description="of a workbook")] = None,
+    document_number: Annotated[
+        str | None, Query(max_length=64, pattern=NO_CONTROLS, description="of a workbook")
+    ] = None,
     idempotency_key: KeyHeader = None,
 ) -> Response:
     """Take a package, or say at once what is wrong with it. `Location` is where its verdict will be."""
@@ -145,7 +151,7 @@ async def get_original(request: Request, package_id: UUID, identity: Sender) -> 
 
 @router.get("/deliveries", summary="What may be sent now")
 async def get_deliveries(
-    request: Request, identity: Sender, unit: UnitQuery = None, form: str | None = None
+    request: Request, identity: Sender, unit: UnitQuery = None, form: FormQuery = None
 ) -> list[OpenDelivery]:
     """Return the open deliveries of the token's units; the office sees all."""
     context = Context.of(request)
@@ -187,6 +193,7 @@ async def _answer(context: Context, outcome: Outcome) -> Response:
     if outcome.package_id is None:
         status = {
             Door.NOTHING_TO_EXPLAIN.value: HTTPStatus.CONFLICT,
+            Door.NOT_NEWEST_VERSION.value: HTTPStatus.CONFLICT,
             Door.NO_SUCH_VERSION.value: HTTPStatus.NOT_FOUND,
         }.get(outcome.findings[0].rule, HTTPStatus.UNPROCESSABLE_ENTITY)
         raise _problem(status, outcome)

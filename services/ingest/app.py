@@ -32,6 +32,7 @@ from shared.database import database_answers, make_engine
 from shared.http import health_router, install_problems
 from shared.objects import FolderStore, ObjectStore
 from shared.settings import CommonSettings
+from shared.vital import OnLoss
 
 PACKAGES_GROUP = "ingest.packages"
 EVENTS_GROUP = "ingest.events"
@@ -49,8 +50,12 @@ def build_app(
     senders: Senders | None = None,
     http_source: HttpSource | None = None,
     objects: ObjectStore | None = None,
+    on_loss: OnLoss | None = None,
 ) -> FastAPI:
-    """Build the service; the keyword arguments take the place of the real parts."""
+    """Build the service; the keyword arguments take the place of the real parts.
+
+    `on_loss` is called when something that should run for ever has ended by a fault of ours.
+    """
     settings = settings or IngestSettings()
     clock = clock or clock_from(common.clock, simulated=common.simulated)
     engine = make_engine(common.database_url, SERVICE, common.database_pool_size)
@@ -65,6 +70,7 @@ def build_app(
         outbox=bus.outbox,
         units_of_work=units_of_work,
         before_consuming=reader.wait_first,
+        on_loss=on_loss,
     )
     state = IngestState(
         reader=reader,
@@ -90,7 +96,8 @@ def build_app(
         http_source=http_source,
         watermark=WatermarkWriter(units_of_work, state, offsets, PostgresOutbox(bus.outbox, transient)),
         topics=AgencyTopics(units_of_work, state),
-        catch_up=CatchUp(state, deadlines),
+        catch_up=CatchUp(units_of_work, state, deadlines),
+        on_loss=on_loss,
     )
 
     @asynccontextmanager

@@ -35,9 +35,10 @@ async def read_limited(request: Request, bytes_max: int, seconds_max: float) -> 
                 if len(body) > bytes_max:
                     raise too_large(bytes_max)
     except TimeoutError:
-        raise _incomplete(f"{seconds_max:g} s") from None
+        late = Text(vi=f"Không đến hết trong {seconds_max:g} giây", en=f"Not within {seconds_max:g} seconds")
+        raise _incomplete(late) from None
     except ClientDisconnect:
-        raise _incomplete("connection closed") from None
+        raise _incomplete(Text(vi="Kết nối bị đóng giữa chừng", en="The connection was closed halfway")) from None
     return bytes(body)
 
 
@@ -50,10 +51,11 @@ async def file_of_form(headers: Headers, body: bytes) -> tuple[bytes, dict[str, 
     try:
         form = await MultiPartParser(headers, stream(), max_files=1, max_fields=FORM_FIELDS_MAX).parse()
     except (MultiPartException, KeyError) as error:
-        raise _no_file(str(error)) from None
+        why = Text(vi=f"Bộ đọc biểu mẫu báo: «{error}»", en=f"The form cannot be read: {error}")
+        raise _no_file(why) from None
     files = [value for value in form.values() if isinstance(value, UploadFile)]
     if len(files) != 1:
-        raise _no_file("no file")
+        raise _no_file(Text(vi=f"Có {len(files)} tệp, cần đúng một", en=f"It has {len(files)} files, not one"))
     content = await files[0].read()
     await files[0].close()
     return content, {name: value for name, value in form.items() if isinstance(value, str)}
@@ -100,25 +102,25 @@ def not_json(detail: str) -> ProblemError:
         HTTPStatus.BAD_REQUEST,
         "not_json",
         Text(vi="Nội dung không phải là đối tượng JSON", en="The body is no JSON object"),
-        Text(vi=detail, en=detail),
+        Text(vi=f"Bộ đọc JSON báo: «{detail}»", en=detail),
     )
 
 
-def _incomplete(why: str) -> ProblemError:
+def _incomplete(why: Text) -> ProblemError:
     REFUSED.labels("body_incomplete").inc()
     return ProblemError(
         HTTPStatus.REQUEST_TIMEOUT,
         "body_incomplete",
         Text(vi="Nội dung gửi không đến hết", en="The body did not come to its end"),
-        Text(vi=why, en=why),
+        why,
     )
 
 
-def _no_file(why: str) -> ProblemError:
+def _no_file(why: Text) -> ProblemError:
     REFUSED.labels("no_file").inc()
     return ProblemError(
         HTTPStatus.BAD_REQUEST,
         "no_file",
-        Text(vi="Không tìm thấy tệp trong biểu mẫu gửi lên", en="The upload does not hold exactly one file"),
-        Text(vi=why, en=why),
+        Text(vi="Biểu mẫu gửi lên không có đúng một tệp", en="The upload does not hold exactly one file"),
+        why,
     )

@@ -84,18 +84,18 @@ class KafkaOffsets:
         No consumer is ever handed such a marker, so no offset behind it is committed, though the end counts it.
         """
         found: dict[Partition, int] = {}
+        # A client of its own: what is assigned narrows what a client knows of topics, and `ask` must know them all.
+        consumer = AIOKafkaConsumer(**self._options, enable_auto_commit=False)
         try:
-            consumer = await self._started()
+            await consumer.start()
             for (topic, number), position in sorted(positions.items())[:PROBED_MAX]:
                 partition = TopicPartition(topic, number)
                 consumer.assign([partition])
                 consumer.seek(partition, position)
                 if not await consumer.getmany(partition, timeout_ms=PROBE_MS, max_records=1):
                     found[topic, number] = await consumer.position(partition)
-            consumer.assign([])
-        except KafkaError:
-            await self.close()
-            raise
+        finally:
+            await consumer.stop()
         return found
 
     async def close(self) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
@@ -80,5 +79,5 @@ def _run(work: Callable[[], Coroutine[Any, Any, bool]]) -> bool:
     try:
         return asyncio.run(work())
     except (ApiError, HistoryError, httpx.HTTPError, json.JSONDecodeError, KeyError, OSError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 -- a command speaks to a person
+        typer.echo(f"Không làm được / it did not work: {type(error).__name__}: {error}", err=True)
         return False

@@ -25,10 +25,13 @@ from shared.events.agency import Answered, PackageReceivedV1, PackageRejectedV1,
 from shared.events.base import Event, EventData
 from shared.events.findings import Finding
 from shared.events.submissions import Channel, SubmissionReceivedV1
+from shared.logs import get_logger
 from shared.problems import UnavailableError
 from shared.text import Text
 
 Found = tuple[Finding, ...]
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +106,12 @@ async def repeat(arrival: Arrival, known: Known, work: Work[IngestState]) -> Out
         findings = (_id_reused(),)
         if arrival.channel is Channel.KAFKA:
             _publish_rejection(arrival, None, findings, work, arrival.fallback_answer_id)
+        log.info("package_id_reused", **_facts(arrival, known.package_id))
         metrics.PACKAGES.labels(arrival.channel.value, "id_reused").inc()
         return Outcome(None, findings, id_reused=True)
     if known.answer is not None:
         await publish_again(arrival.unit, known.answer, work)
+    log.info("package_repeated", **_facts(arrival, known.package_id))
     metrics.PACKAGES.labels(arrival.channel.value, "repeated").inc()
     return Outcome(known.package_id, repeated=True)
 
@@ -136,6 +141,8 @@ async def reject(
     if arrival.channel is Channel.KAFKA:
         answer = _publish_rejection(arrival, package_id, findings, work, None)
     await remember(arrival, package_id, answer, work)
+    rules = sorted({each.rule for each in findings})
+    log.info("package_rejected", **_facts(arrival, package_id), findings=len(findings), rules=rules)
     metrics.PACKAGES.labels(arrival.channel.value, "rejected").inc()
 
 
@@ -189,12 +196,27 @@ async def _accept(
         metrics.CELLS.labels(arrival.channel.value).inc(len(report.cells))
     await add_submissions(work.session, submissions)
     await save_deliveries(work.session, numbered)
+    log.info(
+        "package_received", **_facts(arrival, package_id), versions=[f"{each.id} v{each.version}" for each in numbered]
+    )
     answer = None
     if arrival.channel is Channel.KAFKA:
         receipts = tuple(Receipt(delivery_id=each.delivery, version=each.version) for each in submissions)
         answer = publish_received(arrival, package_id, receipts, work)
     await remember(arrival, package_id, answer, work)
     metrics.PACKAGES.labels(arrival.channel.value, "received").inc()
+
+
+def _facts(arrival: Arrival, package_id: UUID) -> dict[str, str | None]:
+    """Return what a log line says of an arrival; its transaction has still to commit."""
+    return {
+        "package_id": str(package_id),
+        "correlation_id": str(package_id),
+        "causation_id": arrival.event.id if arrival.event else None,
+        "unit": arrival.unit,
+        "door": arrival.channel.value,
+        "received_at": arrival.received_at.isoformat(),
+    }
 
 
 def _package(

@@ -22,12 +22,10 @@ async def explain(arrival: Arrival, content: ExplanationV1 | Found, work: Work[I
         return await repeat(arrival, known, work)
     if not isinstance(content, ExplanationV1):
         return await _refuse(arrival, content, work)
-    delivery = DeliveryId.of(arrival.unit, content.form, content.period, content.status)
-    submission = await submission_of(work.session, delivery, content.version)
-    if submission is None:
-        return await _refuse(arrival, (_no_such_version(delivery, content.version),), work)
-    if submission.judged is None or submission.judged.verdict is not Verdict.NEEDS_EXPLANATION:
-        return await _refuse(arrival, (_nothing_to_explain(submission),), work)
+    submission = await _explained(content, arrival.unit, work)
+    if isinstance(submission, Finding):
+        return await _refuse(arrival, (submission,), work)
+    delivery = submission.delivery
     await add_explanation(
         work.session,
         explanation_id=uuid4(),
@@ -59,12 +57,55 @@ async def explain(arrival: Arrival, content: ExplanationV1 | Found, work: Work[I
     return Outcome(submission.package_id)
 
 
+async def _explained(content: ExplanationV1, unit: str, work: Work[IngestState]) -> Submission | Finding:
+    """Return the version that may be explained now, or why there is none."""
+    try:
+        delivery = DeliveryId.of(unit, content.form, content.period, content.status)
+    except ValueError:
+        return _no_such_form(content.form)
+    newest = await submission_of(work.session, delivery, None)
+    if newest is None or (content.version is not None and content.version > newest.version):
+        return _no_such_version(delivery, content.version)
+    if content.version not in {None, newest.version}:
+        return _not_newest(content.version, newest.version)
+    if newest.judged is None or newest.judged.verdict is not Verdict.NEEDS_EXPLANATION:
+        return _nothing_to_explain(newest)
+    return newest
+
+
 async def _refuse(arrival: Arrival, findings: Found, work: Work[IngestState]) -> Outcome:
     """Over HTTP nothing is remembered of a refusal: the same request may come again after the verdict."""
     metrics.EXPLANATIONS.labels("refused").inc()
     if arrival.channel is Channel.KAFKA:
         await reject(arrival, uuid4(), findings, work)
     return Outcome(None, findings)
+
+
+def _no_such_form(form: str) -> Finding:
+    return finding(
+        Door.UNKNOWN_FORM,
+        Text(vi="Mã biểu không hợp lệ", en="The code of the form is not valid"),
+        Text(vi="Ghi mã biểu như trong danh mục.", en="Write the code of the form as the catalogue has it."),
+        Where(document="form"),
+        observed=form,
+    )
+
+
+def _not_newest(version: int | None, newest: int) -> Finding:
+    return finding(
+        Door.NOT_NEWEST_VERSION,
+        Text(
+            vi=f"Phiên bản {version} đã được thay bằng phiên bản {newest}",
+            en=f"Version {version} was replaced by version {newest}",
+        ),
+        Text(
+            vi=f"Chỉ giải trình phiên bản mới nhất ({newest}), nếu nó chờ giải trình.",
+            en=f"Explain the newest version alone ({newest}), if it waits for an explanation.",
+        ),
+        Where(document="version"),
+        expected=str(newest),
+        observed=str(version),
+    )
 
 
 def _no_such_version(delivery: DeliveryId, version: int | None) -> Finding:

@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import ConfigDict
 
 from services.ingest import metrics
+from services.ingest.bad_messages import REASONS_IN_VIETNAMESE
 from services.ingest.domain.deliveries import moved
 from services.ingest.domain.findings import Door, finding
 from services.ingest.domain.incoming import Incoming, incoming_of
@@ -43,7 +44,9 @@ from shared.events.deadlines import (
     DeadlineClosedV1,
     DeadlineEvent,
     DeadlineExtendedV1,
+    DeadlineMetV1,
     DeadlineOpenedV1,
+    DeadlinePassedV1,
     DeadlineRedatedV1,
     DeadlineReopenedV1,
 )
@@ -116,7 +119,10 @@ async def reject_bad_message(record: Record, error: BadMessageError, work: Work[
         await work.context.ensure_answers([unit])
         message = finding(
             Door.UNREADABLE,
-            Text(vi=f"Không đọc được sự kiện: {error.detail}", en=f"The event cannot be read: {error.detail}"),
+            Text(
+                vi=f"Không đọc được sự kiện: {REASONS_IN_VIETNAMESE[error.reason]}",
+                en=f"The event cannot be read: {error.detail}",
+            ),
             Text(
                 vi="Gửi CloudEvents 1.0 dạng binary: thuộc tính ở header ce_…, thân là JSON; "
                 "sửa rồi gửi lại với ce_id mới.",
@@ -233,7 +239,7 @@ async def _advance(records: Sequence[Record], work: Work[IngestState]) -> None:
 
 
 async def move_deliveries(run: Sequence[Event[DeadlineEvent]], work: Work[IngestState]) -> None:
-    """Open, close, reopen and redate deliveries."""
+    """Open, close, reopen and redate deliveries; what changes nothing here still counts as read."""
     known = await deliveries_by_id(work.session, {event.data.delivery_id for event in run})
     changed: dict[DeliveryId, None] = {}
     for event in run:
@@ -243,6 +249,7 @@ async def move_deliveries(run: Sequence[Event[DeadlineEvent]], work: Work[Ingest
             known[delivery_id] = delivery
             changed[delivery_id] = None
     await save_deliveries(work.session, [known[delivery_id] for delivery_id in changed])
+    await _advance([work.record_of(event) for event in run], work)
 
 
 for _deadline_event in (
@@ -251,6 +258,8 @@ for _deadline_event in (
     DeadlineReopenedV1,
     DeadlineExtendedV1,
     DeadlineRedatedV1,
+    DeadlinePassedV1,
+    DeadlineMetV1,
 ):
     events.on(_deadline_event)(move_deliveries)
 

@@ -71,18 +71,24 @@ def read_history(folder: Path) -> list[HistoryPackage]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             if missing := set(COLUMNS) - set(reader.fieldnames or ()):
-                raise HistoryError(f"{path}: missing columns {', '.join(sorted(missing))}")
-            for row in reader:
+                raise HistoryError(f"{path}: thiếu cột / missing columns {', '.join(sorted(missing))}")
+            for number, row in enumerate(reader, start=2):
                 package = (row["unit_code"], row["form_code"], row["document_number"], row["status"])
-                reports.setdefault(package, {}).setdefault(row["period"], []).append(_observation(row))
+                try:
+                    observation = _observation(row)
+                except ValueError:
+                    raise HistoryError(
+                        f"{path}:{number}: phân tổ phải viết GEO=568|SEX=F / dimensions are written GEO=568|SEX=F"
+                    ) from None
+                reports.setdefault(package, {}).setdefault(row["period"], []).append(observation)
     if not reports:
-        raise HistoryError(f"{folder}: no CSV file with a row")
+        raise HistoryError(f"{folder}: không có dòng số liệu nào / no CSV file with a row")
     try:
         packages = [
             _package(key, dict(some)) for key, periods in reports.items() for some in _portions(list(periods.items()))
         ]
     except ValueError as error:
-        raise HistoryError(f"{folder}: {error}") from None
+        raise HistoryError(f"{folder}: dòng không đúng mẫu / a row is not as it must be: {error}") from None
     return sorted(packages, key=lambda package: package.order)
 
 
@@ -184,5 +190,5 @@ async def _failure(
         *status.get("findings", ()),
         *(found for submission in status.get("submissions", ()) for found in submission.get("findings", ())),
     ]
-    first = "; ".join(f"{found['rule']}: {found['message']['en']}" for found in findings[:3])
-    return [f"{package.name}: {verdict or status.get('title_en') or 'no verdict yet'}; {first}"]
+    first = "; ".join(f"{found['rule']}: {found['message']['vi']} / {found['message']['en']}" for found in findings[:3])
+    return [f"{package.name}: {verdict or status.get('title_en') or 'chưa có kết quả / no verdict yet'}; {first}"]

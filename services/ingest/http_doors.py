@@ -21,6 +21,7 @@ from services.ingest.bodies import (
     unsupported,
 )
 from services.ingest.context import Context
+from services.ingest.domain.findings import printable
 from services.ingest.domain.incoming import Incoming, incoming_of
 from services.ingest.domain.schema import NotJsonError, read_body
 from services.ingest.domain.workbook import incoming_of_workbook
@@ -34,7 +35,7 @@ from shared.bus.unit_of_work import UnitOfWorkFactory
 from shared.bus.work import Work
 from shared.events.agency import Answered, ExplanationV1, PackageV1
 from shared.events.submissions import Channel
-from shared.problems import ProblemError
+from shared.problems import ProblemError, UnavailableError
 from shared.text import Text
 
 HTTP_SOURCE = "http"
@@ -64,12 +65,13 @@ async def take_package(request: Request, document_number: str | None) -> Outcome
     async with _inside(request, channel) as ticket:
         if given == MULTIPART_TYPE:
             body, fields = await file_of_form(request.http.headers, body)
-            document_number = (fields.get("document_number") or document_number or "")[:DOCUMENT_NUMBER_LENGTH_MAX]
+            document_number = printable(fields.get("document_number") or document_number or "")[
+                :DOCUMENT_NUMBER_LENGTH_MAX
+            ]
         if channel is Channel.HTTP_JSON:
             read = _json_package(body)
         else:
-            async with request.context.state.workbooks:
-                read = await asyncio.to_thread(_workbook, request, body, document_number or None)
+            read = await _read_workbook(request, body, document_number or None)
         arrival = await _arrival(request, body, channel, ticket)
         async with _transaction(request, ticket) as work:
             return await take(arrival, lambda: read, work)
@@ -150,6 +152,20 @@ def _json_package(body: bytes) -> Incoming | Found:
     except NotJsonError as error:
         raise not_json(str(error)) from None
     return incoming_of(package) if isinstance(package, PackageV1) else package
+
+
+async def _read_workbook(request: Request, body: bytes, document_number: str | None) -> Incoming | Found:
+    """Read a workbook when it is its turn. Who waits holds the watermark, so nobody waits for long: 503, come again."""
+    state = request.context.state
+    try:
+        async with asyncio.timeout(state.settings.workbook_wait_seconds_max):
+            await state.workbooks.acquire()
+    except TimeoutError:
+        raise UnavailableError("too many workbooks at once") from None
+    try:
+        return await asyncio.to_thread(_workbook, request, body, document_number)
+    finally:
+        state.workbooks.release()
 
 
 def _workbook(request: Request, body: bytes, document_number: str | None) -> Incoming | Found:

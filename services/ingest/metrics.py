@@ -19,5 +19,6 @@ WATERMARK_LAG = Gauge(
 )
 SOURCES_LOST = Counter("lienthong_ingest_sources_lost", "Times that this replica's lease ran out")
 SOURCES_EXPIRED = Counter("lienthong_ingest_sources_expired", "Leases of replicas that this one took away")
+TOPICS_REFUSED = Gauge("lienthong_ingest_topics_refused", "Agencies whose topics cannot be made or have a wrong shape")
 JOB_FAILURES = Counter("lienthong_ingest_job_failures", "Runs of a job that a broken world ended", ["job"])
 RELEASE = Gauge("lienthong_ingest_release", "Catalogue release in force")

@@ -32,10 +32,8 @@ class IngestSettings(BaseSettings):
     watermark_seconds: float = Field(
         default=1.0, gt=0, le=10, description="between two looks whether the watermark may move, in seconds"
     )
-    catch_up_seconds_max: float = Field(
-        default=120.0,
-        gt=0,
-        description="how long after the start a delivery that is not known may still be on its way, in seconds",
+    workbook_wait_seconds_max: float = Field(
+        default=5.0, gt=0, le=60, description="how long an upload waits for its turn to be read, in seconds; then 503"
     )
     topics_seconds: float = Field(
         default=2.0, gt=0, le=10, description="between two looks for agencies whose topics are to be made, in seconds"

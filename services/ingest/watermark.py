@@ -52,6 +52,7 @@ class WatermarkWriter:
         self._unsettled: set[Partition] = set()
         self._committed: dict[Partition, int] = {}
         self._missing: dict[str, datetime] = {}
+        self._skipped: dict[Partition, int] = {}
 
     async def tick(self) -> None:
         """Move the watermark as far as it may go. Raises KafkaError or UnavailableError while the broker is away."""
@@ -72,11 +73,16 @@ class WatermarkWriter:
         """Return the partitions of which everything up to an instant (machine time) is in the database."""
         async with self._units_of_work.sessions() as session:
             committed = await read_progress(session, self._state.cluster_id())
+        for partition, offset in self._skipped.items():
+            committed[partition] = max(offset, committed.get(partition, 0))
         if self._unsettled:
             await self._look_closer(committed)
         self._committed = committed
         now = self._state.clock.machine_now()
         asked = await self._offsets.ask(now)
+        self._skipped = {  # behind the end lies another log
+            each: offset for each, offset in self._skipped.items() if each in asked and offset <= asked[each].end
+        }
         if new := set(asked) - set(self._partitions):
             async with self._units_of_work.sessions() as session, session.begin():
                 await add_kafka_sources(session, sorted(new))
@@ -93,6 +99,7 @@ class WatermarkWriter:
             committed[partition] = max(offset, committed.get(partition, 0))
         if standing := unmoved(self._committed, committed, self._unsettled):
             reached = await self._offsets.skip_markers({each: committed.get(each, 0) for each in standing})
+            self._skipped.update(reached)
             committed.update(reached)
 
     async def _drop_gone(self, work: Work[IngestState]) -> None:

@@ -23,9 +23,9 @@ from shared.workbook import DATA_SHEET, IDENTITY_SHEET, address_of
 
 ENTRIES_MAX = 500
 CHUNK_BYTES = 256 * 1024
+PROLOGUE_BYTES = 4096
 _OLE_MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
-_MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-_RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+_SHEET_PATH = re.compile(r"(?:/xl/)?(worksheets/[A-Za-z0-9_-]+\.xml)")
 _ADDRESS = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6})")
 
 DOWNLOAD_AGAIN = Text(
@@ -91,6 +91,8 @@ def open_workbook(content: bytes, *, unpacked_bytes_max: int, sheet_cells_max: i
 def _check_archive(archive: zipfile.ZipFile, bytes_max: int) -> None:
     """Unpack everything once, with a limit: what the archive says about its own sizes is the sender's word."""
     entries = archive.infolist()
+    if len({entry.filename.casefold() for entry in entries}) < len(entries):
+        raise ValueError("two parts of one name")
     unpacked = 0
     if len(entries) <= ENTRIES_MAX:
         for entry in entries:
@@ -107,14 +109,46 @@ def _check_archive(archive: zipfile.ZipFile, bytes_max: int) -> None:
 
 def _sheet_paths(archive: zipfile.ZipFile) -> dict[str, str]:
     """Return the path in the archive of each sheet, by its name."""
-    workbook = ET.fromstring(archive.read("xl/workbook.xml"))  # noqa: S314 -- expat limits entity expansion
-    relations = ET.fromstring(archive.read("xl/_rels/workbook.xml.rels"))  # noqa: S314 -- as above
-    targets = {relation.get("Id"): relation.get("Target", "") for relation in relations}
+    # Strict on purpose: python-calamine finds parts by rules of its own, and must not find others than those scanned.
+    workbook, relations = _parsed(archive, "xl/workbook.xml"), _parsed(archive, "xl/_rels/workbook.xml.rels")
+    targets = [(relation.get("Id", ""), relation.get("Target", "")) for relation in relations]
+    sheets = [(sheet.get("name", ""), _relation_of(sheet)) for sheet in workbook.iter() if _local(sheet.tag) == "sheet"]
+    for names in ([name for name, _ in targets], [name for name, _ in sheets]):
+        if len({name.casefold() for name in names}) < len(names):
+            raise ValueError("two sheets of one name")
+    target_of = dict(targets)
     paths: dict[str, str] = {}
-    for sheet in workbook.iter(f"{_MAIN}sheet"):
-        target = targets.get(sheet.get(_RELATION), "")
-        paths[sheet.get("name", "")] = target.removeprefix("/") if target.startswith("/") else f"xl/{target}"
+    for name, relation in sheets:
+        match = _SHEET_PATH.fullmatch(target_of.get(relation, ""))
+        if match is not None:
+            paths[name] = f"xl/{match[1]}"
+        elif name in {DATA_SHEET, IDENTITY_SHEET}:
+            raise ValueError("a sheet in an unusual place")
     return paths
+
+
+def _parsed(archive: zipfile.ZipFile, path: str) -> ET.Element:
+    content = archive.read(path)
+    _refuse_doctype(content[:PROLOGUE_BYTES])
+    return ET.fromstring(content)  # noqa: S314 -- expat limits entity expansion, and there are no entities
+
+
+def _refuse_doctype(prologue: bytes) -> None:
+    """Two readers may read declarations and encodings in two ways; no office program writes either."""
+    if b"<!DOCTYPE" in prologue or not prologue.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
+        raise ValueError("an unusual XML prologue")
+
+
+def _relation_of(sheet: ET.Element) -> str:
+    found = [value for name, value in sheet.attrib.items() if _local(name) == "id"]
+    if len(found) != 1:
+        raise ValueError("a sheet with an unusual id")
+    return found[0]
+
+
+def _local(name: str) -> str:
+    """Return a name without its namespace, which python-calamine does not look at."""
+    return name.rpartition("}")[2]
 
 
 def _scan(archive: zipfile.ZipFile, path: str, cells_max: int) -> dict[str, str]:
@@ -125,10 +159,13 @@ def _scan(archive: zipfile.ZipFile, path: str, cells_max: int) -> dict[str, str]
     errors: dict[str, str] = {}
     last_row = last_column = count = 0
     with archive.open(path) as file:
+        _refuse_doctype(file.read(PROLOGUE_BYTES))
+    with archive.open(path) as file:
         for _, element in ET.iterparse(file):  # noqa: S314 -- as above
-            if element.tag == f"{_MAIN}row":
+            tag = _local(element.tag)
+            if tag == "row":
                 element.clear()
-            if element.tag != f"{_MAIN}c":
+            if tag != "c":
                 continue
             count += 1
             address = element.get("r")
@@ -139,10 +176,11 @@ def _scan(archive: zipfile.ZipFile, path: str, cells_max: int) -> dict[str, str]
             last_column = max(last_column, _column_number(match[1]))
             if last_row * last_column > cells_max or count > cells_max:
                 raise _too_large(f"{cells_max} ô/cells")
-            value = element.findtext(f"{_MAIN}v") or ""
+            parts = {_local(part.tag): part.text or "" for part in element}
+            value = parts.get("v", "")
             if element.get("t") == "e":
                 errors[match[0]] = value or "#?"
-            elif element.find(f"{_MAIN}f") is not None and not value and element.get("t") != "str":
+            elif "f" in parts and not value and element.get("t") != "str":
                 errors[match[0]] = ""
     return errors
 

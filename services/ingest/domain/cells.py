@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from services.ingest.domain.findings import Door, finding
+from services.ingest.domain.findings import Door, finding, printable
 from services.ingest.domain.incoming import ObservedCell, Where
 from services.ingest.domain.value import Content, ValueProblem
 from shared.catalogue.form_cells import FormCell, cells_of
@@ -82,7 +82,7 @@ def _value_of(cell: ObservedCell, form_cell: FormCell) -> CellValue | Finding:
 
 
 def _shown(cell: ObservedCell) -> str:
-    text = str(cell.value.raw)
+    text = printable(str(cell.value.raw))
     return text if len(text) <= SHOWN_LENGTH_MAX else text[:SHOWN_LENGTH_MAX] + "…"
 
 

@@ -1,5 +1,6 @@
 """Findings of the door: each with a stable code, in both languages, with the place and how to mend it."""
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -12,6 +13,7 @@ FINDINGS_SHOWN_MAX = 200
 """More than a person reads at once, and small enough for any answer; the whole count is stated."""
 
 NOWHERE = Where()
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class Door(StrEnum):
@@ -54,8 +56,14 @@ class Door(StrEnum):
     FORMULA_WITHOUT_VALUE = "door.formula_without_value"
     FORMULA_ERROR = "door.formula_error"
     NO_SUCH_VERSION = "door.no_such_version"
+    NOT_NEWEST_VERSION = "door.not_newest_version"
     NOTHING_TO_EXPLAIN = "door.nothing_to_explain"
     MORE_FINDINGS = "door.more_findings"
+
+
+def printable(text: str) -> str:
+    """Return a text without control characters: PostgreSQL stores no U+0000, and nobody can read the others."""
+    return _CONTROL_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def finding(
@@ -78,7 +86,7 @@ def finding(
         place=where.place,
         document=where.document,
         expected=expected,
-        observed=None if observed is None else observed[:200],
+        observed=None if observed is None else printable(observed[:200]),
     )
 
 

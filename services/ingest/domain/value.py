@@ -1,5 +1,6 @@
 """What one cell of a report holds: a number, `-`, `...`, nothing, or something that is no number."""
 
+import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
@@ -63,6 +64,8 @@ def content_of_excel(raw: object, decimals: int) -> Content | ValueProblem:
     if isinstance(raw, bool):
         return ValueProblem.NOT_A_NUMBER
     if isinstance(raw, int | float):
+        if not math.isfinite(raw):
+            return ValueProblem.NOT_A_NUMBER
         # What Excel shows of a double is its first 15 digits: 0.1 + 0.2 is 0.3 to everybody who looks at the sheet.
         return _scaled(Decimal(format(raw, f".{SIGNIFICANT_DIGITS_MAX}g")), decimals)
     if raw is not None and not isinstance(raw, str):
@@ -112,11 +115,17 @@ def _scaled(value: Decimal, decimals: int) -> Content | ValueProblem:
         value = abs(value)
     elif value.adjusted() + 1 + decimals > SCALED_DIGITS_MAX:
         return ValueProblem.TOO_LARGE
-    exponent = value.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and -exponent > decimals:
+    if _decimals_used(value) > decimals:
         return ValueProblem.TOO_MANY_DECIMALS
     return Content(Mark.VALUE, value.quantize(Decimal(1).scaleb(-decimals)))
 
 
+def _decimals_used(value: Decimal) -> int:
+    """Return the decimals that are not trailing zeros. `normalize` would round at the context's 28 digits."""
+    _, digits, exponent = value.as_tuple()
+    written = "".join(map(str, digits)).rstrip("0")
+    return max(0, -int(exponent) - (len(digits) - len(written))) if written else 0
+
+
 def _significant_digits(value: Decimal) -> int:
-    return len(value.normalize().as_tuple().digits)
+    return len("".join(map(str, value.as_tuple().digits)).strip("0"))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from services.ingest.domain.findings import Door, finding
+from services.ingest.domain.findings import Door, finding, printable
 from services.ingest.domain.incoming import ExcelValue, Incoming, IncomingReport, ObservedCell, Where
 from services.ingest.domain.value import ValueProblem
 from shared.catalogue.form_cells import FormCell, cells_of
@@ -189,7 +189,7 @@ def _at(sheet: str, row: int, column: int) -> Where:
 def _text(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return "" if value is None else str(value).strip()
+    return "" if value is None else printable(str(value).strip())
 
 
 def _no_identity(where: Where) -> Finding:
