@@ -87,9 +87,8 @@ class AccessTable:
                 )
             )
         scheme, _, token = (authorization or "").partition(" ")
-        entry = (
-            self._in_force.get(token_digest(token.strip())) if scheme.lower() == "bearer" and token.strip() else None
-        )
+        token = token.strip() if scheme.lower() == "bearer" else ""
+        entry = self._in_force.get(token_digest(token)) if token else None
         if entry is None or _expired(entry, self.clock.machine_now()):
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED,

@@ -1,6 +1,5 @@
 """Composition root: settings → engine, bus, clock → app; the only place that wires."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,6 +21,7 @@ from shared.clock import Clock, clock_from
 from shared.database import database_answers, make_engine
 from shared.http import health_router, install_problems
 from shared.settings import CommonSettings
+from shared.vital import OnLoss
 
 EVENTS_GROUP = "catalogue.events"
 
@@ -33,8 +33,12 @@ def build_app(
     parts: Parts | None = None,
     clock: Clock | None = None,
     access: AccessTable | None = None,
+    on_loss: OnLoss | None = None,
 ) -> FastAPI:
-    """Build the service; `parts`, `clock` and `access` take the place of the real ones."""
+    """Build the service; `parts`, `clock` and `access` take the place of the real ones.
+
+    `on_loss` is called when something that should run for ever has ended by a fault of ours.
+    """
     settings = settings or CatalogueSettings()
     clock = clock or clock_from(common.clock, simulated=common.simulated)
     engine = make_engine(common.database_url, SERVICE, common.database_pool_size)
@@ -42,20 +46,20 @@ def build_app(
     units_of_work = UnitOfWorkFactory.of(
         engine, service=SERVICE, tables=bus, clock=clock, context=lambda: state, parts=parts
     )
-    service_bus = ServiceBus(common.bootstrap_servers, engine=engine, outbox=bus.outbox, units_of_work=units_of_work)
+    service_bus = ServiceBus(
+        common.bootstrap_servers, engine=engine, outbox=bus.outbox, units_of_work=units_of_work, on_loss=on_loss
+    )
     service_bus.consumer(EVENTS_GROUP, handlers, topics=(SUBMISSIONS.name, VALIDATION_RESULTS.name))
-    jobs = Jobs(units_of_work, state, settings)
+    jobs = Jobs(units_of_work, state, settings, on_loss)
     service_bus.cluster.on_change(jobs.publish_again)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service_bus.start()
-        jobs.start()
-        publisher = asyncio.create_task(jobs.publish_at_start(service_bus.cluster), name="publish at start")
+        jobs.start(service_bus.cluster)
         try:
             yield
         finally:
-            publisher.cancel()
             await jobs.stop()
             await service_bus.stop()
             await engine.dispose()

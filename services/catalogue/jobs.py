@@ -4,8 +4,6 @@ Each transaction of a job takes the job's advisory lock and is skipped when anot
 work: states and the table of deadline events keep everything single.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
@@ -27,11 +25,12 @@ from services.catalogue.storage.tables import SERVICE
 from shared.bus.cluster import ClusterWatch
 from shared.bus.locks import lock_number
 from shared.bus.partitions import UNITLESS
-from shared.bus.quarantine import root_cause
-from shared.bus.retry import StoppedError, pause, until_it_works
+from shared.bus.retry import StoppedError
 from shared.bus.unit_of_work import UnitOfWorkFactory
 from shared.catalogue.snapshot import Snapshot
+from shared.jobs import JobRunner
 from shared.logs import get_logger
+from shared.vital import OnLoss
 
 CALENDAR_LOCK, SWEEP_LOCK = 1, 2
 COUNT_SECONDS = 10.0
@@ -46,36 +45,32 @@ class Jobs:
     """The catalogue's jobs. `start` them once migrations are done; `stop` ends them between two transactions."""
 
     def __init__(
-        self, units_of_work: UnitOfWorkFactory[Any], state: CatalogueState, settings: CatalogueSettings
+        self,
+        units_of_work: UnitOfWorkFactory[Any],
+        state: CatalogueState,
+        settings: CatalogueSettings,
+        on_loss: OnLoss | None = None,
     ) -> None:
         self._units_of_work = units_of_work
         self._state = state
         self._settings = settings
-        self._stopping = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._runner = JobRunner(JOB_FAILURES, on_loss)
 
-    def start(self) -> None:
+    def start(self, cluster: ClusterWatch) -> None:
         """Start all jobs."""
-        self._tasks = [
-            asyncio.create_task(self._repeat("tick", self.tick, self._settings.tick_seconds), name="tick"),
-            asyncio.create_task(self._repeat("sweep", self.sweep, self._settings.sweep_seconds), name="sweep"),
-            asyncio.create_task(self._repeat("count", self.count, COUNT_SECONDS), name="count"),
-        ]
-        for task in self._tasks:
-            task.add_done_callback(_report_end)
+        self._runner.repeat("tick", self.tick, self._settings.tick_seconds)
+        self._runner.repeat("sweep", self.sweep, self._settings.sweep_seconds)
+        self._runner.repeat("count", self.count, COUNT_SECONDS)
+        self._runner.once("publish", lambda: self.publish_to(cluster.cluster_id), after=cluster.wait_known)
 
-    async def stop(self, seconds_max: float = 10.0) -> None:
+    async def stop(self) -> None:
         """Let what is being done end, but not for ever."""
-        self._stopping.set()
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=seconds_max)
-            for task in late:
-                task.cancel()
+        await self._runner.stop()
 
     @property
     def alive(self) -> bool:
         """Whether no job has ended by a fault of ours; readiness tells."""
-        return all(not task.done() for task in self._tasks) or self._stopping.is_set()
+        return self._runner.alive
 
     async def tick(self) -> None:
         """Read a new release, plan if it or the business day is new, and open what has to be opened."""
@@ -85,7 +80,7 @@ class Jobs:
         if snapshot is None:
             return
         await self.plan(snapshot)
-        while await self.open_some(snapshot) and not self._stopping.is_set():
+        while await self.open_some(snapshot) and not self._runner.stopping.is_set():
             pass
 
     async def count(self) -> None:
@@ -138,20 +133,10 @@ class Jobs:
         if count:
             log.info("deadlines_passed", count=count)
 
-    async def publish_at_start(self, cluster: ClusterWatch) -> None:
-        """Wait for the first answer of a broker and make sure that it has the whole catalogue."""
-        await self._publish_until_done(await cluster.wait_known())
-
     async def publish_again(self, cluster_id: str) -> None:
         """Another broker answers: it gets the whole catalogue."""
-        await self._publish_until_done(cluster_id)
-
-    async def _publish_until_done(self, cluster_id: str) -> None:
-        def waits(error: BaseException) -> None:
-            log.warning("job_waits", job="publish", error=root_cause(error))
-
         with suppress(StoppedError):
-            await until_it_works(lambda: self.publish_to(cluster_id), stopping=self._stopping, on_retry=waits)
+            await self._runner.until_done("publish", lambda: self.publish_to(cluster_id))
 
     async def publish_to(self, cluster_id: str) -> None:
         """Make sure that this Kafka cluster has been given the whole catalogue; the first one gets it by releases."""
@@ -164,26 +149,6 @@ class Jobs:
                 await publish_whole(work)
                 log.warning("catalogue_published_again", cluster_id=cluster_id)
             await add_publication(work.session, cluster_id)
-
-    async def _repeat(self, name: str, job: Callable[[], Awaitable[None]], seconds: float) -> None:
-        """Run a job again and again; while the world is broken with growing pauses. A fault of ours ends it."""
-
-        def waits(error: BaseException) -> None:
-            JOB_FAILURES.labels(name).inc()
-            log.warning("job_waits", job=name, error=root_cause(error))
-
-        try:
-            while not self._stopping.is_set():
-                await until_it_works(job, stopping=self._stopping, on_retry=waits)
-                await pause(seconds, self._stopping)
-        except StoppedError:
-            return
-
-
-def _report_end(task: asyncio.Task[None]) -> None:
-    """Say it loudly when a job has ended by a fault of ours."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("job_failed", job=task.get_name(), exc_info=error)
 
 
 async def _try_lock(session: AsyncSession, number: int) -> bool:

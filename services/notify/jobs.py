@@ -1,8 +1,6 @@
 """What the clock starts: planning and telling reminders, merging steps into mails, sending the queue."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 from services.notify.context import Context
 from services.notify.metrics import JOB_FAILURES, QUEUE, QUEUE_AGE
@@ -12,53 +10,53 @@ from services.notify.storage.deliveries import units_to_plan, units_to_remind
 from services.notify.storage.mails import queue_state
 from services.notify.storage.steps import units_ready
 from shared.bus.partitions import slot_of
-from shared.bus.quarantine import root_cause
-from shared.bus.retry import StoppedError, pause, until_it_works
+from shared.bus.retry import pause
 from shared.bus.unit_of_work import UnitOfWorkFactory
+from shared.jobs import Job, JobRunner
 from shared.logs import get_logger
+from shared.vital import OnLoss
 
 UNITS_MAX = 500
 """Units that one run of a job takes up; the next run takes the rest."""
 
-log = get_logger(__name__)
+STOP_SECONDS_MAX = 25.0
 
-Job = Callable[[], Coroutine[Any, Any, None]]
+log = get_logger(__name__)
 
 
 class Jobs:
     """Notify's jobs. They begin when catalogue and contacts are there; `stop` ends them between transactions."""
 
-    def __init__(self, units_of_work: UnitOfWorkFactory[Context], context: Context, sender: Sender) -> None:
+    def __init__(
+        self,
+        units_of_work: UnitOfWorkFactory[Context],
+        context: Context,
+        sender: Sender,
+        on_loss: OnLoss | None = None,
+    ) -> None:
         self._units_of_work = units_of_work
         self._context = context
         self._sender = sender
-        self._stopping = asyncio.Event()
         self._wake_sender = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._runner = JobRunner(JOB_FAILURES, on_loss)
 
     def start(self, ready: Job) -> None:
         """Start all jobs once `ready` returns."""
         settings = self._context.settings
-        self._tasks = [
-            self._task("queue", self.tick, ready, lambda: pause(settings.tick_seconds, self._stopping)),
-            self._task("send", self.send, ready, lambda: pause(settings.send_poll_seconds, self._wake_sender)),
-        ]
-        for task in self._tasks:
-            task.add_done_callback(_report_end)
+        self._runner.repeat("queue", self.tick, settings.tick_seconds, after=ready)
+        self._runner.repeat_when(
+            "send", self.send, lambda: pause(settings.send_poll_seconds, self._wake_sender), after=ready
+        )
 
-    async def stop(self, seconds_max: float = 25.0) -> None:
+    async def stop(self) -> None:
         """Let a mail that is being sent end, but not for ever."""
-        self._stopping.set()
         self._wake_sender.set()
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=seconds_max)
-            for task in late:
-                task.cancel()
+        await self._runner.stop(STOP_SECONDS_MAX)
 
     @property
     def alive(self) -> bool:
         """Whether no job has ended by a fault of ours; readiness tells."""
-        return all(not task.done() for task in self._tasks) or self._stopping.is_set()
+        return self._runner.alive
 
     async def tick(self) -> None:
         """Plan what changed, tell reminders whose time has come, queue what has settled, count the queue."""
@@ -108,37 +106,4 @@ class Jobs:
     async def send(self) -> None:
         """Send what is in the queue."""
         self._wake_sender.clear()
-        await self._sender.run(self._stopping)
-
-    def _task(self, name: str, job: Job, ready: Job, rest: Job) -> asyncio.Task[None]:
-        return asyncio.create_task(self._repeat(name, job, ready, rest), name=name)
-
-    async def _repeat(self, name: str, job: Job, ready: Job, rest: Job) -> None:
-        """Run a job again and again; while the world is broken with growing pauses. A fault of ours ends it."""
-
-        def waits(error: BaseException) -> None:
-            JOB_FAILURES.labels(name).inc()
-            log.warning("job_waits", job=name, error=root_cause(error))
-
-        await self._until_stopping(ready)
-        try:
-            while not self._stopping.is_set():
-                await until_it_works(job, stopping=self._stopping, on_retry=waits)
-                await rest()
-        except StoppedError:
-            return
-
-    async def _until_stopping(self, ready: Job) -> None:
-        """Wait until ready, or until there is nothing to be ready for."""
-        waiting, stopping = asyncio.ensure_future(ready()), asyncio.ensure_future(self._stopping.wait())
-        try:
-            await asyncio.wait([waiting, stopping], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiting.cancel()
-            stopping.cancel()
-
-
-def _report_end(task: asyncio.Task[None]) -> None:
-    """Say it loudly when a job has ended by a fault of ours."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("job_failed", job=task.get_name(), exc_info=error)
+        await self._sender.run(self._runner.stopping)

@@ -1,6 +1,7 @@
 """Which Kafka cluster answers. Another id at the same address means another log: topics and offsets start anew."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from shared.bus import metrics
 from shared.bus.retry import Backoff
 
 POLL_SECONDS = 5.0
+FRESH_SECONDS = 10.0
+"""An older answer says nothing of the broker any more."""
 REQUEST_TIMEOUT_MS = 10_000
 
 log = structlog.get_logger(__name__)
@@ -29,7 +32,7 @@ class ClusterWatch:
         self._client_options = dict(client_options or {})
         self._cluster_id: str | None = None
         self._known = asyncio.Event()
-        self._reachable = False
+        self._answered_at: float | None = None
         self._listeners: list[Callable[[str], Awaitable[None]]] = []
 
     @property
@@ -41,8 +44,8 @@ class ClusterWatch:
 
     @property
     def reachable(self) -> bool:
-        """Whether the broker answered when it was last asked."""
-        return self._reachable
+        """Whether the broker answered when it was last asked, and that not long ago."""
+        return self._answered_at is not None and time.monotonic() - self._answered_at < FRESH_SECONDS
 
     def on_change(self, listener: Callable[[str], Awaitable[None]]) -> None:
         """Call `listener` with the new id when another cluster answers (not for the first answer)."""
@@ -61,14 +64,14 @@ class ClusterWatch:
                 async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
                     found = await self._ask()
             except (KafkaError, OSError) as error:
-                if self._reachable:
+                if self._answered_at is not None:
                     log.warning("broker_unreachable", error=str(error) or type(error).__name__)
-                self._reachable = False
+                self._answered_at = None
                 await backoff.pause()
                 continue
             backoff = Backoff(first_seconds=0.2, seconds_max=POLL_SECONDS)
+            self._answered_at = time.monotonic()
             await self._take(found)
-            self._reachable = True
             await asyncio.sleep(POLL_SECONDS)
 
     async def _ask(self) -> str:

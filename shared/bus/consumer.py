@@ -66,8 +66,17 @@ class Consumer(Generic[ContextT]):
 
     @property
     def assigned(self) -> bool:
-        """Whether it reads: the group has given it an assignment, which may be empty."""
-        return self._subscriber is not None and self._subscriber.running and self._rebalances.assignment is not None
+        """Whether it reads: the group has given it an assignment, which may be empty; between two it has none."""
+        return self._runs and not self.lost and self._rebalances.assignment is not None
+
+    @property
+    def lost(self) -> bool:
+        """Whether nobody reads any more, though it was not stopped: a fault of ours, or of a library."""
+        return self._runs and all(task.done() for task in self._subscriber.tasks)
+
+    @property
+    def _runs(self) -> bool:
+        return self._subscriber is not None and bool(self._subscriber.running)
 
     @property
     def held(self) -> bool:
@@ -193,14 +202,16 @@ class Consumer(Generic[ContextT]):
 
 
 class _Rebalances(ConsumerRebalanceListener):
-    """Knows the assignment. Nothing has to be undone when partitions go: the inbox guards what two may do at once."""
+    """Knows the assignment. Nothing else has to be undone when partitions go: the inbox guards what two do at once."""
 
     def __init__(self, labels: tuple[str, str]) -> None:
         self.assignment: frozenset[TopicPartition] | None = None
         self._labels = labels
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Do nothing: a batch in flight goes on, and its late commit is refused."""
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002 -- aiokafka's interface
+        """Know that this replica has no assignment now. A batch in flight goes on, and its late commit is refused."""
+        self.assignment = None
+        metrics.PARTITIONS.labels(*self._labels).set(0)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Remember what this replica reads now."""

@@ -1,5 +1,6 @@
 """What the bus kit raises: a message that is bad by itself, and misuse of the kit (our own bugs)."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -55,4 +56,8 @@ class WrongTopicError(ValueError):
 
 
 class TopicMismatchError(RuntimeError):
-    """A topic exists, but with other partitions or another clean-up policy than the table says."""
+    """Topics are not as the table says, or cannot be made so: nobody may write to them. `faults`: why, by topic."""
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        super().__init__("; ".join(faults.values()))
+        self.faults = dict(faults)

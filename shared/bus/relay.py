@@ -16,6 +16,7 @@ from shared.bus.cluster import ClusterWatch
 from shared.bus.lock_session import LockSession
 from shared.bus.partitions import PARTITION_COUNT
 from shared.bus.publisher import Publisher
+from shared.bus.quarantine import root_cause
 from shared.bus.retry import Backoff, is_transient, pause
 from shared.bus.slot import Slot
 from shared.bus.topics import TOPICS, TopicTable
@@ -53,6 +54,12 @@ class Relay:
         self._topics = topics
         self._slots: dict[int, tuple[Slot, asyncio.Task[None]]] = {}
         self._stopping = asyncio.Event()
+        self._connected = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether it has its session: only then it can publish what is written."""
+        return self._connected
 
     @property
     def slots(self) -> frozenset[int]:
@@ -64,19 +71,23 @@ class Relay:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Publish until stopped. When the session is lost, all slots end at once, and a new session begins."""
+        """Publish until stopped. When the session is lost, all slots end at once, and a new session begins.
+
+        Raises whatever is no broken world: a fault of ours.
+        """
         backoff = Backoff()
         while not self._stopping.is_set():
             try:
                 async with LockSession.open(self._engine, self._service) as session:
                     backoff = Backoff()
+                    self._connected = True
                     await self._relay(session)
-            except* Exception as errors:
-                log.warning(
-                    "relay_session_lost",
-                    error="; ".join(f"{type(error).__name__}: {error}" for error in errors.exceptions),
-                    exc_info=None if is_transient(errors) else errors,
-                )
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("relay_session_lost", error=_told(error))
+            finally:
+                self._connected = False
             self._slots.clear()
             metrics.RELAY_SLOTS.labels(self._service).set(0)
             await backoff.pause(self._stopping)
@@ -135,3 +146,9 @@ class Relay:
             metrics.OUTBOX_AGE.labels(self._service).set(backlog.oldest_seconds)
             metrics.OUTBOX_PARKED.labels(self._service).set(backlog.parked_count)
             await pause(MEASURE_SECONDS, self._stopping)
+
+
+def _told(error: Exception) -> str:
+    """Return a lost session's causes as one line."""
+    causes = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
+    return "; ".join(root_cause(cause) for cause in causes)

@@ -28,10 +28,12 @@ from shared.bus.topic_admin import ensure_topics, wait_for_topics
 from shared.bus.topics import Topic
 from shared.bus.unit_of_work import UnitOfWorkFactory
 from shared.bus.work import ContextT
+from shared.vital import OnLoss, VitalTasks
 
 GRACEFUL_SECONDS = 20.0
 """How long a transaction in flight may take at the end."""
 STOP_MARGIN_SECONDS = 5.0
+WATCH_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +42,7 @@ class ServiceBus(Generic[ContextT]):
     """The bus as one service sees it. Add consumers and tables, then start.
 
     `before_consuming` is awaited when all tables are ready, so that no event is judged by an empty catalogue.
+    `on_loss` is called when a part that should run for ever has ended by a fault of ours.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class ServiceBus(Generic[ContextT]):
         units_of_work: UnitOfWorkFactory[ContextT],
         client_options: ClientOptions | None = None,
         before_consuming: Callable[[], Awaitable[None]] | None = None,
+        on_loss: OnLoss | None = None,
     ) -> None:
         read_any_header_name()
         self.service = units_of_work.service
@@ -61,6 +65,7 @@ class ServiceBus(Generic[ContextT]):
         self._own_topics: dict[str, Topic] = {
             topic.name: topic for topic in units_of_work.topics.topics_of(self.service)
         }
+        self._further_topics: dict[str, Topic] = {}
         self.cluster = ClusterWatch(bootstrap_servers, self.service, client_options)
         self._publisher = Publisher(bootstrap_servers, client_options)
         self.relay = Relay(
@@ -85,8 +90,10 @@ class ServiceBus(Generic[ContextT]):
             client_id=f"lienthong-{self.service}",
             **self._client_options,
         )
-        self._tasks: list[asyncio.Task[None]] = []
+        self._parts = VitalTasks(on_loss)
+        self._relaying = VitalTasks(on_loss)  # apart, as it is not cancelled: its batches in flight are to end
         self._topics_made = asyncio.Event()
+        self._topics_wanted = asyncio.Event()
         self._consuming = asyncio.Event()
         self.cluster.on_change(self._on_cluster_change)
 
@@ -144,19 +151,24 @@ class ServiceBus(Generic[ContextT]):
         return table
 
     async def ensure(self, topics: Collection[Topic]) -> None:
-        """Make further topics, now and on each new cluster, as ingest does for agencies; raises KafkaError."""
-        await ensure_topics(self._bootstrap_servers, topics, self._client_options)
-        self._own_topics.update({topic.name: topic for topic in topics})
+        """Make further topics, now and on each new cluster, as ingest does for agencies.
+
+        Raises KafkaError, and TopicMismatchError for some of them; the others are made then.
+        """
+        try:
+            await ensure_topics(self._bootstrap_servers, topics, self._client_options)
+        except TopicMismatchError as error:
+            self._further_topics.update({topic.name: topic for topic in topics if topic.name not in error.faults})
+            raise
+        self._further_topics.update({topic.name: topic for topic in topics})
 
     def start(self) -> None:
         """Start everything in the background, and return at once: `readiness` tells how far it is."""
-        self._tasks = [
-            asyncio.create_task(self.cluster.run(), name="cluster watch"),
-            asyncio.create_task(self._come_up(), name="bus"),
-            *(asyncio.create_task(table.run(), name=f"table {table.topic}") for table in self.tables),
-        ]
-        for task in self._tasks:
-            task.add_done_callback(_report_end)
+        self._parts.start("cluster watch", self.cluster.run())
+        self._parts.start("topics", self._keep_topics())
+        self._parts.start("bus", self._come_up(), once=True)
+        for table in self.tables:
+            self._parts.start(f"table {table.topic}", table.run())
 
     async def wait_ready(self) -> None:
         """Wait until it consumes."""
@@ -164,6 +176,8 @@ class ServiceBus(Generic[ContextT]):
 
     async def stop(self) -> None:
         """Stop reading, let transactions and batches in flight end, close. Rows not published stay in the outbox."""
+        self._parts.expect_end()
+        self._relaying.expect_end()
         for consumer in self.consumers:
             consumer.stop()
         self.relay.stop()
@@ -172,29 +186,28 @@ class ServiceBus(Generic[ContextT]):
                 await self._broker.stop()
         except (KafkaError, TimeoutError) as error:
             log.warning("broker_not_closed", error=root_cause(error))
-        for task in self._tasks:
-            if task.get_name() != "relay":
-                task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=STOP_MARGIN_SECONDS)
+        await self._parts.cancel(STOP_MARGIN_SECONDS)
+        await self._relaying.wait(STOP_MARGIN_SECONDS)
         await self._publisher.stop()
 
     def readiness(self) -> dict[str, bool]:
-        """Return what is in order, by part: `broker`, `topics`, `table <topic>`, `assignment <group>`, `guard`."""
+        """Return what is in order, by part.
+
+        `broker`, `parts` (none has ended), `topics`, `relay`, `table <topic>`, `assignment <group>`, `guard`.
+        """
         return {
             "broker": self.cluster.reachable,
+            "parts": self._parts.alive and self._relaying.alive,
             "topics": self._topics_made.is_set(),
+            "relay": self.relay.connected,
             **{f"table {table.topic}": table.ready.is_set() for table in self.tables},
             **{f"assignment {each.subscription.group}": each.assigned for each in self.consumers},
             "guard": not any(consumer.held for consumer in self.consumers),
         }
 
     async def _come_up(self) -> None:
-        await self.cluster.wait_known()
-        await self._until_done("make topics", self._make_own_topics)
-        relay = asyncio.create_task(self.relay.run(), name="relay")
-        relay.add_done_callback(_report_end)
-        self._tasks.append(relay)
+        await self._topics_made.wait()
+        self._relaying.start("relay", self.relay.run())
         foreign = {name for consumer in self.consumers for name in consumer.subscription.topics}
         if foreign:
             await self._until_done(
@@ -207,13 +220,35 @@ class ServiceBus(Generic[ContextT]):
             await self._before_consuming()
         if self.consumers:
             await self._until_done("start consumers", self._start_broker)
+            self._parts.start("consumers", self._watch_consumers())
         self._consuming.set()
         log.info("bus_ready", service=self.service)
 
+    async def _keep_topics(self) -> None:
+        """Make the topics for the first cluster and for each that comes after."""
+        await self.cluster.wait_known()
+        while True:
+            self._topics_wanted.clear()
+            await self._until_done("make topics", self._make_own_topics)
+            if self._further_topics:
+                await self._until_done("make further topics", self._make_further_topics)
+            await self._topics_wanted.wait()
+
     async def _make_own_topics(self) -> None:
-        self._topics_made.clear()
         await ensure_topics(self._bootstrap_servers, self._own_topics.values(), self._client_options)
         self._topics_made.set()
+
+    async def _make_further_topics(self) -> None:
+        """Make again what was asked for on another cluster: here a wrong topic is said, and stops nothing."""
+        try:
+            await ensure_topics(self._bootstrap_servers, self._further_topics.values(), self._client_options)
+        except TopicMismatchError as error:
+            log.error("topic_mismatch", error=str(error))  # noqa: TRY400 -- the message says it all
+
+    async def _watch_consumers(self) -> None:
+        """End, as a fault, when a consumer has stopped reading though nobody stopped it."""
+        while not any(consumer.lost for consumer in self.consumers):  # noqa: ASYNC110 -- their library tells nobody
+            await asyncio.sleep(WATCH_SECONDS)
 
     async def _start_broker(self) -> None:
         try:
@@ -223,7 +258,9 @@ class ServiceBus(Generic[ContextT]):
             raise
 
     async def _on_cluster_change(self, _: str) -> None:
-        await self._until_done("make topics", self._make_own_topics)
+        """Read the tables anew and make the topics, neither waiting for the other."""
+        self._topics_made.clear()
+        self._topics_wanted.set()
         for table in self.tables:
             table.reset()
 
@@ -245,9 +282,3 @@ def _faststream_log() -> logging.Logger:
     faststream = logging.getLogger("shared.bus.faststream")
     faststream.filters[:] = [lambda record: not record.getMessage().startswith("Topic creation is skipped")]
     return faststream
-
-
-def _report_end(task: asyncio.Task[None]) -> None:
-    """Say it loudly when a part that should run for ever has failed."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("bus_part_failed", part=task.get_name(), exc_info=error)

@@ -8,11 +8,7 @@ from typing import Any
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import (
-    TopicAlreadyExistsError,
-    UnknownTopicOrPartitionError,
-    for_code,
-)
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from shared.bus.cluster import REQUEST_TIMEOUT_MS, ClientOptions
 from shared.bus.errors import TopicMismatchError
@@ -20,6 +16,8 @@ from shared.bus.topics import Topic
 
 POLL_SECONDS = 0.5
 BROKERS_FOR_THREE_REPLICAS = 3
+CHECKED_SETTINGS = ("cleanup.policy", "message.timestamp.type", "compression.type")
+"""What a topic may not have otherwise: history, whose time it is, what our client can read. Sizes may be tuned."""
 
 log = structlog.get_logger(__name__)
 
@@ -27,20 +25,25 @@ log = structlog.get_logger(__name__)
 async def ensure_topics(
     bootstrap_servers: str, topics: Collection[Topic], client_options: ClientOptions | None = None
 ) -> None:
-    """Make the topics that are missing, then check partitions and clean-up of all; to be repeated at will.
+    """Make the topics that are missing, then check all against the table; to be repeated at will.
 
-    With three brokers or more, three replicas of which two must have written; else one. Raises TopicMismatchError
-    when a topic is not as the table says: a topic of the wrong shape loses order or history, so nobody may write to
-    it. Raises KafkaError when the broker refuses or is away.
+    With three brokers or more, three replicas of which two must have written; else one. Raises TopicMismatchError when
+    topics are not as the table says, or the broker refuses them for good: one of the wrong shape loses order or
+    history, so nobody may write to it. All others are made and right by then. Raises KafkaError for what may pass.
     """
     if not topics:
         return
     async with _admin(bootstrap_servers, client_options) as admin:
         existing = {each["topic"] for each in await admin.describe_topics() if each["error_code"] == 0}
         missing = [topic for topic in topics if topic.name not in existing]
-        if missing:
-            await _create(admin, missing)
-        await _check(admin, topics)
+        refused = await _create(admin, missing) if missing else {}
+        faults = await _faults(admin, [topic for topic in topics if topic.name not in refused])
+    for error in refused.values():
+        if error.retriable:
+            raise error
+    faults |= {name: str(error) for name, error in refused.items()}
+    if faults:
+        raise TopicMismatchError(faults)
 
 
 async def wait_for_topics(
@@ -72,7 +75,8 @@ async def _admin(bootstrap_servers: str, client_options: ClientOptions | None) -
         await admin.close()
 
 
-async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
+async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> dict[str, KafkaError]:
+    """Make topics; return those that the broker refuses."""
     broker_count = len((await admin.describe_cluster())["brokers"])
     replicas = BROKERS_FOR_THREE_REPLICAS if broker_count >= BROKERS_FOR_THREE_REPLICAS else 1
     wanted = [
@@ -85,16 +89,18 @@ async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
         for topic in topics
     ]
     response: Any = await admin.create_topics(wanted)
+    refused: dict[str, KafkaError] = {}
     for name, code, *message in response.topic_errors:
         error = for_code(code)
         if code != 0 and error is not TopicAlreadyExistsError:  # a replica of ours was quicker
-            raise error(f"cannot make topic {name!r}: {message[0] if message else ''}")
-    await _settled(admin, {topic.name for topic in topics})
+            refused[name] = error(f"cannot make topic {name!r}: {message[0] if message else ''}")
+    await _settled(admin, {topic.name for topic in topics} - refused.keys())
+    return refused
 
 
 async def _settled(admin: AIOKafkaAdminClient, names: set[str]) -> None:
     """Wait until the broker describes the new topics with all their partitions."""
-    while True:
+    while names:
         found = await admin.describe_topics(sorted(names))
         if all(
             each["error_code"] == 0 and all(part["error_code"] == 0 for part in each["partitions"]) for each in found
@@ -103,32 +109,45 @@ async def _settled(admin: AIOKafkaAdminClient, names: set[str]) -> None:
         await asyncio.sleep(0.05)
 
 
-async def _check(admin: AIOKafkaAdminClient, topics: Collection[Topic]) -> None:
-    described = {each["topic"]: each for each in await admin.describe_topics([topic.name for topic in topics])}
-    policies = await _cleanup_policies(admin, [topic.name for topic in topics])
+async def _faults(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> dict[str, str]:
+    """Return what is wrong with topics that exist, by name; a setting counts where the table sets it."""
+    if not topics:
+        return {}
+    names = [topic.name for topic in topics]
+    described = {each["topic"]: each for each in await admin.describe_topics(names)}
+    configs = await _configs(admin, names)
+    faults = {}
     for topic in topics:
         found = described[topic.name]
         if found["error_code"] != 0:
             raise UnknownTopicOrPartitionError(topic.name)
         if len(found["partitions"]) != topic.partitions:
-            raise TopicMismatchError(
+            faults[topic.name] = (
                 f"topic {topic.name!r} has {len(found['partitions'])} partitions, expected {topic.partitions}: "
                 "delete it or move its messages to a new one; order per unit depends on the number"
             )
-        if policies[topic.name] != topic.cleanup:
-            raise TopicMismatchError(
-                f"topic {topic.name!r} has cleanup.policy={policies[topic.name]}, expected {topic.cleanup}: "
-                "set it with kafka-configs"
-            )
+            continue
+        wrong = {
+            setting: value
+            for setting, value in topic.configs().items()
+            if setting in CHECKED_SETTINGS and configs[topic.name][setting] != value
+        }
+        if wrong:
+            had = ", ".join(f"{setting}={configs[topic.name][setting]}" for setting in wrong)
+            expected = ", ".join(f"{setting}={value}" for setting, value in wrong.items())
+            faults[topic.name] = f"topic {topic.name!r} has {had}, expected {expected}: set it with kafka-configs"
+    return faults
 
 
-async def _cleanup_policies(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, str]:
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name, {"cleanup.policy": ""}) for name in names]
-    policies: dict[str, str] = {}
+async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return the checked settings of each topic."""
+    wanted = dict.fromkeys(CHECKED_SETTINGS, "")
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name, wanted) for name in names]
+    configs: dict[str, dict[str, str]] = {}
     responses: list[Any] = await admin.describe_configs(resources)
     for response in responses:
         for code, message, _, name, entries in response.resources:
             if code != 0:
                 raise for_code(code)(f"cannot read the configuration of topic {name!r}: {message}")
-            policies[name] = next(entry[1] for entry in entries if entry[0] == "cleanup.policy")
-    return policies
+            configs[name] = {entry[0]: entry[1] for entry in entries}
+    return configs

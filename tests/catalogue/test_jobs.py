@@ -13,6 +13,7 @@ from services.catalogue.settings import CatalogueSettings
 from services.catalogue.storage.deliveries import load_deliveries, stored_plans
 from services.catalogue.storage.tables import SERVICE
 from shared.bus.locks import lock_number
+from shared.bus.cluster import ClusterWatch
 from shared.database import make_engine, migrate
 from shared.delivery_id import DeliveryId
 from shared.events.deadlines import DeadlineOpenedV1, DeadlineRedatedV1
@@ -130,7 +131,7 @@ async def test_the_jobs_outlive_the_database(own_postgres: EmbeddedPostgres) -> 
     engine = make_engine(own_postgres.url, SERVICE, pool_size=4)
     settings = CatalogueSettings(tick_seconds=0.05, sweep_seconds=0.05)
     world = World(engine, SetClock(datetime(2024, 6, 10, 1, tzinfo=UTC)), settings=settings)
-    world.jobs.start()
+    world.jobs.start(ClusterWatch("127.0.0.1:1", SERVICE))  # a broker that never answers
     await own_postgres.kill()
     await own_postgres.start()
     await world.load(a_catalogue())

@@ -21,9 +21,9 @@ def a_table(*, read: bool = True) -> AccessTable:
     return table
 
 
-def status_of(table: AccessTable, token: str = "anna") -> HTTPStatus:
+def status_of(table: AccessTable, who: str = "anna") -> HTTPStatus:
     try:
-        table.identify(f"Bearer {token}")
+        table.identify(f"Bearer {who}")
     except ProblemError as error:
         return error.status
     return HTTPStatus.OK
