@@ -171,7 +171,7 @@ def latecomers(view: View) -> RenderableType:
             f"{outcome.due.due_at.astimezone(zone):%d/%m}",
             f"{received_at.astimezone(zone):%d/%m}" if received_at is not None else Text("–", style=BAD),
             str(outcome.late_days) if outcome.late_days is not None else Text("not met", style=BAD),
-            Text(whys.get(outcome.due.delivery, "nothing was sent"), style=FAINT),
+            Text(whys.get(outcome.due.delivery, "nothing was sent"), style=FAINT, no_wrap=True, overflow="ellipsis"),
         )
     return made
 
