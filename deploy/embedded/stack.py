@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -157,6 +157,11 @@ class Stack:
         tasks = [task for task in (self._announcer, *self._watchers.values()) if task is not None]
         for task in asyncio.as_completed(tasks):
             await task
+
+    @property
+    def environment(self) -> Mapping[str, str | None]:
+        """What the services find in their environment, for one more replica; None takes a variable away."""
+        return self._environment
 
     def part(self, name: str) -> Part:
         """Return a part or service by name: kafka, postgres, smtp, catalogue, ingest, validate, notify."""

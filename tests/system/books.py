@@ -33,3 +33,19 @@ def imbalances(acknowledged: Counter[str], by_kafka: int, facts: Iterable[Fact])
     answered = sum(1 for fact in facts if isinstance(fact, Answer) and fact.kind == "received")
     found += [f"{answered} receipts for {by_kafka} packages on Kafka"] if answered != by_kafka else []
     return found
+
+
+def disorder(facts: Iterable[Fact]) -> list[str]:
+    """Return the units whose versions were not judged for the first time in the order in which they were received."""
+    received: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    judged: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for fact in facts:
+        if isinstance(fact, Received):
+            received[_unit(fact.delivery)].append((fact.delivery, fact.version))
+        elif isinstance(fact, Judgement) and fact.number == 1:
+            judged[_unit(fact.delivery)].append((fact.delivery, fact.version))
+    return sorted(unit for unit in received | judged if received[unit] != judged[unit])
+
+
+def _unit(delivery: str) -> str:
+    return delivery.partition("/")[0]
