@@ -1,11 +1,12 @@
 """Makes the topics of the agencies whose Kafka door the catalogue has switched on."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from services.ingest import metrics
-from services.ingest.state import IngestState, TopicRefusedError
+from services.ingest.state import IngestState
 from services.ingest.storage.sources import add_kafka_sources, drop_source, source_id
+from shared.bus.errors import TopicMismatchError
 from shared.bus.topics import AGENCY_SUBMISSIONS, agency_topics
 from shared.bus.unit_of_work import UnitOfWorkFactory
 from shared.logs import get_logger
@@ -37,43 +38,40 @@ class AgencyTopics:
         # First the source: a message that comes right after the topic is made must not be overtaken by the watermark.
         async with self._units_of_work.sessions() as session, session.begin():
             await add_kafka_sources(session, [_partition_of(unit) for unit in missing])
-        made = set()
-        for units in await self._together_or_alone(missing):
-            made |= units
+        refused = await self._make(missing)
+        made = missing - refused.keys()
         self._made |= made
         self._state.answers_made |= made
         if made:
             log.info("agency_topics_made", units=sorted(made))
-        metrics.TOPICS_REFUSED.set(len(self._refused))
+        await self._note(refused, made)
 
     def _lately_refused(self) -> set[str]:
         """Return the units that are not tried again yet: while one is tried, the watermark waits for its topic."""
         since = self._state.clock.machine_now() - timedelta(seconds=REFUSED_PAUSE_SECONDS)
         return {unit for unit, at in self._refused.items() if at > since}
 
-    async def _together_or_alone(self, units: Collection[str]) -> list[set[str]]:
-        """Return the units whose topics are there now: made all at once, or one by one when one of them is refused."""
+    async def _make(self, units: Collection[str]) -> dict[str, str]:
+        """Make both topics of each unit; return why they cannot be had, by unit."""
         try:
-            await self._state.make_topics(agency_topics(sorted(units)))
-        except TopicRefusedError:
-            return [{unit} for unit in sorted(units) if await self._make_alone(unit)]
-        for unit in units:
-            self._refused.pop(unit, None)
-        return [set(units)]
+            await self._state.ensure_topics(agency_topics(sorted(units)))
+        except TopicMismatchError as error:
+            faults = {unit: [error.faults.get(topic.name) for topic in agency_topics([unit])] for unit in units}
+            return {unit: "; ".join(filter(None, said)) for unit, said in faults.items() if any(said)}
+        return {}
 
-    async def _make_alone(self, unit: str) -> bool:
-        try:
-            await self._state.make_topics(agency_topics([unit]))
-        except TopicRefusedError as error:
-            # Nobody waits for a topic that does not come; one that is there, in the wrong shape, is asked all the same.
-            async with self._units_of_work.sessions() as session, session.begin():
+    async def _note(self, refused: Mapping[str, str], made: Collection[str]) -> None:
+        """Alarm; nobody waits for a topic that does not come. One of a wrong shape is there and asked all the same."""
+        async with self._units_of_work.sessions() as session, session.begin():
+            for unit in refused:
                 await drop_source(session, source_id(_partition_of(unit)))
+        for unit, error in refused.items():
             if unit not in self._refused:
-                log.error("agency_topic_refused", unit=unit, error=str(error))  # noqa: TRY400 -- the message says it
+                log.error("agency_topic_refused", unit=unit, error=error)
             self._refused[unit] = self._state.clock.machine_now()
-            return False
-        self._refused.pop(unit, None)
-        return True
+        for unit in made:
+            self._refused.pop(unit, None)
+        metrics.TOPICS_REFUSED.set(len(self._refused))
 
 
 def _partition_of(unit: str) -> tuple[str, int]:

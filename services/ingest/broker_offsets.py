@@ -39,7 +39,7 @@ class Offsets(Protocol):
 
 
 class KafkaOffsets:
-    """The real one; its client is made anew after a failure, since it may hold on to the address of a dead broker."""
+    """The real one; clients are made anew after a failure, since they may hold on to the address of a dead broker."""
 
     def __init__(
         self, bootstrap_servers: str, *, group: str, pattern: str, client_options: Mapping[str, Any] | None = None
@@ -51,15 +51,17 @@ class KafkaOffsets:
         }
         self._group = group
         self._pattern = re.compile(pattern)
-        self._consumer: AIOKafkaConsumer | None = None
+        self._clients: tuple[AIOKafkaAdminClient, AIOKafkaConsumer] | None = None
 
     async def ask(self, at: datetime) -> dict[Partition, Asked]:
         """Return begin and end of each partition of the topics that exist now and match the pattern."""
         try:
-            consumer = await self._started()
-            names = sorted(name for name in await consumer.topics() if self._pattern.fullmatch(name))
+            admin, consumer = await self._started()
             partitions = [
-                TopicPartition(name, number) for name in names for number in consumer.partitions_for_topic(name) or ()
+                TopicPartition(topic["topic"], part["partition"])
+                for topic in await admin.describe_topics()  # a consumer may not know a topic for some seconds
+                if topic["error_code"] == 0 and self._pattern.fullmatch(topic["topic"])
+                for part in topic["partitions"]
             ]
             ends = await consumer.end_offsets(partitions)
             begins = await consumer.beginning_offsets(partitions)
@@ -70,12 +72,12 @@ class KafkaOffsets:
 
     async def committed(self) -> dict[Partition, int]:
         """Return the group's committed offsets."""
-        admin = AIOKafkaAdminClient(**self._options)
         try:
-            await admin.start()
+            admin, _ = await self._started()
             offsets = await admin.list_consumer_group_offsets(self._group)
-        finally:
-            await admin.close()
+        except KafkaError:
+            await self.close()
+            raise
         return {(each.topic, each.partition): found.offset for each, found in offsets.items() if found.offset >= 0}
 
     async def skip_markers(self, positions: Mapping[Partition, int]) -> dict[Partition, int]:
@@ -84,7 +86,7 @@ class KafkaOffsets:
         No consumer is ever handed such a marker, so no offset behind it is committed, though the end counts it.
         """
         found: dict[Partition, int] = {}
-        # A client of its own: what is assigned narrows what a client knows of topics, and `ask` must know them all.
+        # A client of its own: what is assigned stays assigned, and the other one should fetch nothing.
         consumer = AIOKafkaConsumer(**self._options, enable_auto_commit=False)
         try:
             await consumer.start()
@@ -99,21 +101,26 @@ class KafkaOffsets:
         return found
 
     async def close(self) -> None:
-        """Close the client."""
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
+        """Close the clients."""
+        clients, self._clients = self._clients, None
+        if clients is not None:
+            admin, consumer = clients
             await consumer.stop()
+            await admin.close()
 
-    async def _started(self) -> AIOKafkaConsumer:
-        if self._consumer is None:
-            consumer = AIOKafkaConsumer(**self._options, enable_auto_commit=False, metadata_max_age_ms=5_000)
+    async def _started(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
+        if self._clients is None:
+            admin = AIOKafkaAdminClient(**self._options)
+            consumer = AIOKafkaConsumer(**self._options, enable_auto_commit=False)
             try:
+                await admin.start()
                 await consumer.start()
             except KafkaError:
                 await consumer.stop()
+                await admin.close()
                 raise
-            self._consumer = consumer
-        return self._consumer
+            self._clients = admin, consumer
+        return self._clients
 
 
 def unmoved(

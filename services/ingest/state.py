@@ -5,21 +5,11 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from aiokafka.errors import (
-    ClusterAuthorizationFailedError,
-    InvalidConfigurationError,
-    InvalidReplicationFactorError,
-    InvalidTopicError,
-    PolicyViolationError,
-    TopicAuthorizationFailedError,
-)
-
 from services.ingest.http_source import HttpSource
 from services.ingest.metrics import RELEASE
 from services.ingest.settings import IngestSettings
 from services.ingest.storage.arrivals import Arrivals
 from shared.access import AccessTable
-from shared.bus.errors import TopicMismatchError
 from shared.bus.records import Record
 from shared.bus.topics import AGENCY_ANSWERS, Topic
 from shared.catalogue.reader import CatalogueReader
@@ -29,19 +19,6 @@ from shared.objects import ObjectStore
 from shared.problems import UnavailableError
 
 WORKBOOKS_AT_ONCE_MAX = 2
-_LASTING_KAFKA_ERRORS = (
-    TopicAuthorizationFailedError,
-    ClusterAuthorizationFailedError,
-    PolicyViolationError,
-    InvalidTopicError,
-    InvalidConfigurationError,
-    InvalidReplicationFactorError,
-)
-"""What a broker answers because of its own rules, to the same request always."""
-
-
-class TopicRefusedError(Exception):
-    """A topic cannot be made, or has another shape than it must have."""
 
 
 @dataclass
@@ -88,21 +65,12 @@ class IngestState:
         """Return when the broker appended a message, in business time."""
         return self.clock.business_at(datetime.fromtimestamp(record.timestamp / 1000, UTC))
 
-    async def make_topics(self, topics: Collection[Topic]) -> None:
-        """Make topics. Raises TopicRefusedError for what will not pass by itself, KafkaError for what may."""
-        try:
-            await self.ensure_topics(topics)
-        except TopicMismatchError as error:
-            raise TopicRefusedError(str(error)) from error
-        except _LASTING_KAFKA_ERRORS as error:
-            raise TopicRefusedError(f"{type(error).__name__}: {error}") from error
-
     async def ensure_answers(self, units: Collection[str]) -> None:
         """Make sure that these units' answers topics exist: a row for a topic that is not there would block its slot.
 
-        Raises KafkaError while the broker is away, TopicRefusedError when it does not let us.
+        Raises KafkaError while the broker is away, TopicMismatchError when it does not let us.
         """
         missing = [unit for unit in units if unit not in self.answers_made]
         if missing:
-            await self.make_topics([AGENCY_ANSWERS.for_unit(unit) for unit in missing])
+            await self.ensure_topics([AGENCY_ANSWERS.for_unit(unit) for unit in missing])
             self.answers_made.update(missing)
