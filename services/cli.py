@@ -60,12 +60,13 @@ def serve(service: Service) -> None:
     import uvicorn  # noqa: PLC0415 -- `lienthong clock` does without
 
     from shared.logs import configure_logs  # noqa: PLC0415 -- as above
+    from shared.vital import end_process  # noqa: PLC0415 -- as above
 
     settings = CommonSettings()
     configure_logs(service.value, settings.log_format, settings.log_level)
     build_app = import_module(f"services.{service.value}.app").build_app
     uvicorn.run(
-        build_app(settings),
+        build_app(settings, on_loss=end_process),
         host=settings.http_host,
         port=settings.http_port,
         log_config=None,

@@ -16,6 +16,7 @@ from shared.clock import RealClock
 from shared.database import make_engine
 from shared.events.base import Event
 from shared.events.submissions import WatermarkV1
+from shared.vital import OnLoss
 from tests.bus.events import CountedV1, EchoedV1, topic_table
 
 SERVICE = "counter"
@@ -103,6 +104,7 @@ def make_counter(
     pattern: str | None = None,
     deduplicate: bool = True,
     consume: bool = True,
+    on_loss: OnLoss | None = None,
 ) -> Counter:
     """Wire the service. `change` replaces parts."""
     engine = make_engine(database_url, SERVICE)
@@ -116,7 +118,7 @@ def make_counter(
         wakeup=RelayWakeup(),
         topics=topics,
     )
-    bus = ServiceBus(bootstrap_servers, engine=engine, outbox=BUS.outbox, units_of_work=units_of_work)
+    bus = ServiceBus(bootstrap_servers, engine=engine, outbox=BUS.outbox, units_of_work=units_of_work, on_loss=on_loss)
     handlers = Handlers[None](SERVICE)
     counter = Counter(engine, bus, units_of_work, topics, prefix, handlers)
 

@@ -143,16 +143,49 @@ async def test_topics_are_made_once_and_as_the_table_says(kafka: Broker, prefix:
     assert await read_all(kafka.bootstrap_servers, f"{prefix}.a") == []
 
 
-@pytest.mark.parametrize(
-    ("partitions", "cleanup", "said"), [(6, "delete", "6 partitions"), (12, "compact", "cleanup.policy=compact")]
-)
-async def test_a_topic_of_the_wrong_shape_is_refused(
-    kafka: Broker, prefix: str, partitions: int, cleanup: str, said: str
-) -> None:
-    """A client of a wiped broker may re-create topics with the broker's defaults: that must be noticed."""
+async def make(kafka: Broker, name: str, partitions: int, **configs: str) -> None:
+    """Make a topic past the kit."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
     await admin.start()
-    await admin.create_topics([NewTopic(f"{prefix}.wrong", partitions, 1, topic_configs={"cleanup.policy": cleanup})])
+    settings = {setting.replace("_", "."): value for setting, value in configs.items()}
+    await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=settings)])
     await admin.close()
+
+
+@pytest.mark.parametrize(
+    ("partitions", "configs", "said"),
+    [
+        (6, {}, "6 partitions"),
+        (12, {"cleanup_policy": "compact"}, "cleanup.policy=compact, .* expected cleanup.policy=delete"),
+        (
+            12,
+            {"message_timestamp_type": "CreateTime"},
+            "message.timestamp.type=CreateTime, .* expected message.timestamp.type=LogAppendTime",
+        ),
+        (12, {"message_timestamp_type": "LogAppendTime", "compression_type": "gzip"}, "compression.type=gzip"),
+    ],
+)
+async def test_a_topic_of_the_wrong_shape_is_refused(
+    kafka: Broker, prefix: str, partitions: int, configs: dict[str, str], said: str
+) -> None:
+    """A client of a wiped broker may re-create topics with the broker's defaults: that must be noticed."""
+    await make(kafka, f"{prefix}.wrong", partitions, **configs)
+    wanted = Topic(f"{prefix}.wrong", broker_append_time=True, compression="uncompressed")
     with pytest.raises(TopicMismatchError, match=said):
-        await ensure_topics(kafka.bootstrap_servers, [Topic(f"{prefix}.wrong")])
+        await ensure_topics(kafka.bootstrap_servers, [wanted])
+
+
+async def test_a_setting_that_the_table_leaves_open_is_nobody_s_business(kafka: Broker, prefix: str) -> None:
+    await make(kafka, f"{prefix}.a", 12, compression_type="gzip", message_timestamp_type="LogAppendTime")
+    await ensure_topics(kafka.bootstrap_servers, [Topic(f"{prefix}.a")])
+
+
+async def test_a_wrong_topic_and_a_refused_one_cost_themselves_alone(kafka: Broker, prefix: str) -> None:
+    await make(kafka, f"{prefix}.wrong", 6)
+    refused = Topic(f"{prefix}.refused", message_bytes_max=-1)  # the broker knows no such size
+    wanted = [refused, Topic(f"{prefix}.wrong"), Topic(f"{prefix}.right")]
+    with pytest.raises(TopicMismatchError) as caught:
+        await ensure_topics(kafka.bootstrap_servers, wanted)
+    assert caught.value.faults.keys() == {f"{prefix}.wrong", f"{prefix}.refused"}
+    await ensure_topics(kafka.bootstrap_servers, [Topic(f"{prefix}.right")])
+    assert await read_all(kafka.bootstrap_servers, f"{prefix}.right") == []
