@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 from typing import cast
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.validate.handlers import judge_submissions
+from services.validate.metrics import JUDGEMENTS
 from services.validate.storage.figures import figures_of
 from services.validate.storage.judgements import judgements_of
 from services.validate.storage.tables import figures, judgements, submissions
@@ -91,6 +93,25 @@ async def test_a_wrong_report_is_returned_and_its_figures_are_not_taken(world: W
     result = (await world.published(ValidationCompletedV1))[1]
     assert [each.rule for each in result.findings] == ["CUM"]
     assert [str(each.delivery_id.period) for each in await world.published(FiguresAcceptedV1)] == ["2024-05"]
+
+
+async def test_the_loop_has_its_turn_between_two_versions_of_a_batch(world: World) -> None:
+    """Heartbeats and health do not wait for a whole batch: between two turns of the loop one version is judged."""
+    await world.release(MONTHS)
+    batch = [received(month(10, 50), "2024-05", version=version) for version in range(1, 51)]
+    taking = asyncio.create_task(world.take(*batch))
+    counts = [judgements_made()]
+    while not taking.done():
+        await asyncio.sleep(0)
+        counts.append(judgements_made())
+    await taking
+    assert counts[-1] - counts[0] == len(batch)
+    assert max(after - before for before, after in pairwise(counts)) == 1
+
+
+def judgements_made() -> float:
+    (metric,) = JUDGEMENTS.collect()
+    return sum(sample.value for sample in metric.samples if sample.name.endswith("_total"))
 
 
 async def test_a_later_version_takes_the_place_of_an_accepted_one_unless_it_is_returned(world: World) -> None:
