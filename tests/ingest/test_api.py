@@ -31,6 +31,8 @@ def problem(response: httpx.Response, status: int) -> dict[str, Any]:
     assert body["title"]
     assert body["title_en"]
     assert body["title"] != body["title_en"]
+    if "detail" in body and body["type"] != "urn:lienthong:problem:invalid_request":  # of a library, English alone
+        assert body["detail"] != body["detail_en"]
     return body
 
 
@@ -186,6 +188,28 @@ async def test_an_explanation_is_taken_only_when_one_is_awaited(world: World) ->
     assert len(await world.told("submission.explained")) == 1
     await world.judge(submission.body, Verdict.ACCEPTED_WITH_WARNINGS, judgement=2)
     problem(await world.post(an_explanation(1), path="explanations"), 409)
+
+
+async def test_an_older_version_is_not_explained(world: World) -> None:
+    for _ in range(2):
+        await world.post()
+    for each in await world.told("submission.received"):
+        await world.judge(each.body, Verdict.NEEDS_EXPLANATION)
+    body = problem(await world.post(an_explanation(1), path="explanations"), 409)
+    assert body["findings"][0]["rule"] == "door.not_newest_version"
+    problem(await world.post(an_explanation(form=" "), path="explanations"), 422)
+
+
+@pytest.mark.parametrize("name", ["unit", "document_number"])
+async def test_control_characters_in_the_address_are_the_senders_fault(world: World, name: str) -> None:
+    problem(await world.post(params={name: "SO-A\x00"}), 422)
+    async with world.client() as client:
+        problem(await client.get("/v1/deliveries", params={"form": "\x00"}), 422)
+
+
+@pytest.mark.parametrize("field", ["form", "document_number"])
+async def test_control_characters_in_codes_never_reach_the_database(world: World, field: str) -> None:
+    problem(await world.post(a_package(**{field: "1\x00"})), 422)
 
 
 class Dripping:

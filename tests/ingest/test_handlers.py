@@ -259,6 +259,41 @@ async def test_an_explanation_that_nobody_waits_for_is_rejected(
     assert await world.told("submission.explained") == []
 
 
+async def test_only_the_newest_version_can_be_explained(world: World) -> None:
+    """Validate would ignore another one's explanation, and catalogue would wait for its judgement for ever."""
+    first, second = await submitted(world, a_message(None, "1"), a_message(None, "2"))
+    for each in (first, second):
+        await world.judge(each, Verdict.NEEDS_EXPLANATION)
+    await world.publish(an_explanation_message(an_explanation(1), "e-1"))
+    *_, refusal = await world.told()
+    assert rules(refusal) == ["door.not_newest_version"]
+    assert refusal.body["findings"][0]["expected"] == "2"
+    await world.publish(an_explanation_message(an_explanation(2), "e-2"))
+    (explained,) = await world.told("submission.explained")
+    assert explained.body["version"] == 2
+
+
+async def test_a_newer_version_takes_the_place_of_one_that_waits_for_an_explanation(world: World) -> None:
+    first, _ = await submitted(world, a_message(None, "1"), a_message(None, "2"))
+    await world.judge(first, Verdict.NEEDS_EXPLANATION)
+    await world.publish(an_explanation_message())
+    *_, refusal = await world.told()
+    assert rules(refusal) == ["door.nothing_to_explain"], "the newest one has no verdict yet"
+
+
+@pytest.mark.parametrize("form", [" ", "\u0958" * 64, "\u00a0"])
+async def test_an_explanation_whose_form_is_no_code_is_the_senders_fault_and_not_ours(world: World, form: str) -> None:
+    await world.publish(an_explanation_message(an_explanation(form=form)))
+    (refusal,) = await world.told()
+    assert (refusal.kind, refusal.body["findings"][0]["rule"]) == ("package.rejected", "door.unknown_form")
+
+
+async def test_a_form_that_is_no_code_is_an_unknown_form(world: World) -> None:
+    await world.publish(a_message(a_package(form=" ")))
+    (refusal,) = await world.told()
+    assert rules(refusal) == ["door.unknown_form"]
+
+
 async def test_before_its_verdict_a_version_cannot_be_explained(world: World) -> None:
     await submitted(world, a_message())
     await world.publish(an_explanation_message())

@@ -336,9 +336,11 @@ async def test_looking_for_markers_in_one_topic_does_not_lose_sight_of_the_other
     service: FastAPI, office: Office
 ) -> None:
     offsets = KafkaOffsets(office.bootstrap_servers, group="test", pattern=AGENCY_PATTERN)
-    before = await offsets.ask(datetime.now(UTC))
-    assert len(before) >= 2
-    for partition, asked in before.items():
-        await offsets.skip_markers({partition: asked.end})
-        assert set(await offsets.ask(datetime.now(UTC))) == set(before)
-    await offsets.close()
+    try:
+        before = await offsets.ask(datetime.now(UTC))
+        assert len(before) >= 2
+        for partition, asked in before.items():
+            await offsets.skip_markers({partition: asked.end})
+            assert set(await offsets.ask(datetime.now(UTC))) == set(before)
+    finally:
+        await offsets.close()

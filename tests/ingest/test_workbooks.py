@@ -1,6 +1,8 @@
 """The Excel door: forms that the catalogue rendered, filled, spoiled, torn and inflated."""
 
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from datetime import date
 from io import BytesIO
@@ -198,6 +200,67 @@ async def test_a_zip_bomb_is_not_unpacked(world: World) -> None:
     bomb = inflated(a_form(), **{"xl/media/image1.png": bytes(world.state.settings.unpacked_bytes_max)})
     assert len(bomb) < 1024 * 1024
     assert rules(await upload(world, bomb)) == ["door.workbook_too_large"]
+
+
+def understated(form: bytes, name: str, excess: int) -> bytes:
+    """Return a form with an entry that unpacks to so many bytes more than the archive says of it."""
+    with zipfile.ZipFile(BytesIO(form)) as archive:
+        entry = archive.read(name)
+    swollen = bytearray(inflated(form, **{name: entry + b" " * excess}))
+    said = struct.pack("<I", zlib.crc32(entry)), struct.pack("<I", len(entry))
+    # Local header and central directory: signature, where their CRC, their unpacked size and their name stand.
+    for signature, crc_at, size_at, name_at in ((b"PK\x03\x04", 14, 22, 30), (b"PK\x01\x02", 16, 24, 46)):
+        start = swollen.find(signature)
+        while swollen[start + name_at :][: len(name)] != name.encode():
+            start = swollen.find(signature, start + 4)
+        swollen[start + crc_at : start + crc_at + 4], swollen[start + size_at : start + size_at + 4] = said
+    return bytes(swollen)
+
+
+async def test_an_archive_that_lies_about_its_sizes_is_refused(world: World) -> None:
+    form = understated(a_form(), "xl/worksheets/sheet1.xml", 4 * 1024 * 1024)
+    assert rules(await upload(world, form)) == ["door.workbook_unreadable"]
+
+
+async def test_entities_that_multiply_are_refused(world: World) -> None:
+    laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
+    sheet = f'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY l0 "ha">{laughs}]><x><row><c r="A1"><v>&l11;</v></c></row></x>'
+    form = inflated(a_form(), **{"xl/worksheets/sheet1.xml": sheet.encode()})
+    assert rules(await upload(world, form)) == ["door.workbook_unreadable"]
+
+
+def renamed(form: bytes, **names: str) -> bytes:
+    """Return a form whose workbook says other things of its sheets: `worksheets/sheet2.xml` for its second one."""
+    with zipfile.ZipFile(BytesIO(form)) as archive:
+        book, relations = archive.read("xl/workbook.xml").decode(), archive.read("xl/_rels/workbook.xml.rels").decode()
+    for before, after in names.items():
+        book, relations = book.replace(before, after), relations.replace(before, after)
+    return inflated(form, **{"xl/workbook.xml": book.encode(), "xl/_rels/workbook.xml.rels": relations.encode()})
+
+
+async def test_two_sheets_of_one_name_are_refused(world: World) -> None:
+    form = a_form(change=lambda book: book.create_sheet("Khác"))
+    assert rules(await upload(world, renamed(form, Khác=DATA_SHEET))) == ["door.workbook_unreadable"]
+
+
+async def test_two_parts_whose_names_differ_by_case_are_refused(world: World) -> None:
+    form = inflated(a_form(), **{"xl/worksheets/Sheet1.xml": b"<worksheet/>"})
+    assert rules(await upload(world, form)) == ["door.workbook_unreadable"]
+
+
+async def test_a_sheet_in_an_unusual_place_is_refused(world: World) -> None:
+    form = renamed(a_form(), **{"worksheets/sheet1.xml": "worksheets/../../xl/worksheets/sheet1.xml"})
+    assert rules(await upload(world, form)) == ["door.workbook_unreadable"]
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999", "-1e999", "INF"])
+async def test_numbers_that_are_none_are_findings(world: World, number: str) -> None:
+    form = a_form({(MONTH, TOTAL): 4242})
+    with zipfile.ZipFile(BytesIO(form)) as archive:
+        sheet = archive.read("xl/worksheets/sheet1.xml")
+    assert b"<v>4242</v>" in sheet
+    spoiled = inflated(form, **{"xl/worksheets/sheet1.xml": sheet.replace(b">4242<", f">{number}<".encode())})
+    assert set(rules(await upload(world, spoiled))) <= {"door.not_a_number", "door.workbook_unreadable"}
 
 
 async def test_one_cell_far_away_does_not_make_a_sheet_of_billions(world: World) -> None:

@@ -101,6 +101,17 @@ def test_digits_are_never_rounded_away(value: int, places: int, more: int) -> No
     assert content_of_json(format(finer, "f"), places) is ValueProblem.TOO_MANY_DECIMALS
 
 
+@given(st.integers(0, 5), st.integers(28, 38))
+def test_not_even_the_thirtieth_digit_is_rounded_away(places: int, zeros: int) -> None:
+    assert content_of_json(f"1.{'0' * zeros}1", places) is ValueProblem.TOO_MANY_DECIMALS
+    assert content_of_json(f"1.{'0' * zeros}", places) == held(number(10**places, places))
+
+
+@pytest.mark.parametrize("raw", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_no_finite_number_is_no_number(raw: float) -> None:
+    assert content_of_excel(raw, 1) is ValueProblem.NOT_A_NUMBER
+
+
 @given(scaled, decimals, st.integers(0, 4))
 def test_trailing_zeros_are_no_decimals(value: int, places: int, zeros: int) -> None:
     text = format(number(value, places), "f")
