@@ -30,6 +30,9 @@ OUTBOX_PARKED = Gauge("lienthong_bus_outbox_parked", "Outbox rows that Kafka ref
 RELAY_SENT = Counter("lienthong_bus_relay_sent", "Outbox rows published", ["service"])
 RELAY_PARKED = Counter("lienthong_bus_relay_parked", "Outbox rows parked by this process", ["service"])
 RELAY_RETRIES = Counter("lienthong_bus_relay_retries", "Batches that have to be sent again", ["service"])
+RELAY_BLOCKED = Gauge(
+    "lienthong_bus_relay_blocked", "Topic partitions whose rows Kafka does not take; tried again for ever", ["service"]
+)
 RELAY_SLOTS = Gauge("lienthong_bus_relay_slots", "Outbox slots that this process relays", ["service"])
 
 TABLE_READY = Gauge("lienthong_bus_table_ready", "1 when a compacted topic was read to its end", ["service", "topic"])

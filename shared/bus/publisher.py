@@ -12,6 +12,7 @@ from aiokafka.errors import (
     KafkaTimeoutError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
+    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
 
@@ -80,7 +81,7 @@ class Publisher:
                     raise ValueError(f"{len(rows)} rows do not fit one batch")
             batch.close()
             sent = await (await producer.send_batch(batch, topic, partition=partition))
-        except (*REFUSALS, KafkaTimeoutError):
+        except (*REFUSALS, KafkaTimeoutError, TopicAuthorizationFailedError):  # of one topic: the producer is sound
             raise
         except KafkaError as error:
             if not error.retriable:

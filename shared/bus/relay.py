@@ -18,7 +18,7 @@ from shared.bus.partitions import PARTITION_COUNT
 from shared.bus.publisher import Publisher
 from shared.bus.quarantine import root_cause
 from shared.bus.retry import Backoff, is_transient, pause
-from shared.bus.slot import Slot
+from shared.bus.slot import PATIENCE_SECONDS, Slot
 from shared.bus.topics import TOPICS, TopicTable
 from shared.bus.unsent import UnsentRows
 from shared.bus.wakeup import RelayWakeup
@@ -44,6 +44,7 @@ class Relay:
         cluster: ClusterWatch,
         wakeup: RelayWakeup,
         topics: TopicTable = TOPICS,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._engine = engine
         self._rows = UnsentRows(outbox)
@@ -52,6 +53,7 @@ class Relay:
         self._cluster = cluster
         self._wakeup = wakeup
         self._topics = topics
+        self._patience_seconds = patience_seconds
         self._slots: dict[int, tuple[Slot, asyncio.Task[None]]] = {}
         self._stopping = asyncio.Event()
         self._connected = False
@@ -117,6 +119,7 @@ class Relay:
                     cluster=self._cluster,
                     topics=self._topics,
                     service=self._service,
+                    patience_seconds=self._patience_seconds,
                 )
                 self._slots[number] = (slot, group.create_task(slot.run()))
         metrics.RELAY_SLOTS.labels(self._service).set(len(self._slots))

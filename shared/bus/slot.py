@@ -1,4 +1,8 @@
-"""The relay of one slot: page by page in order, one batch in flight for each partition."""
+"""The relay of one slot: page by page, in order within each lane, that is a partition of a topic.
+
+One batch is in flight for each lane. A lane that Kafka does not take keeps its rows and is tried again for ever, while
+the others go on: a topic that is missing, or not ours to write, must hold up nobody else's events.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -11,9 +15,13 @@ from shared.bus import metrics
 from shared.bus.cluster import ClusterWatch
 from shared.bus.lock_session import LockSession
 from shared.bus.publisher import REFUSALS, Publisher, UnsentRow, batches
+from shared.bus.quarantine import root_cause
 from shared.bus.retry import Backoff
 from shared.bus.topics import TopicTable
-from shared.bus.unsent import PAGE_ROWS_MAX, UnsentRows
+from shared.bus.unsent import PAGE_ROWS_MAX, Lane, UnsentRows
+
+PATIENCE_SECONDS = 0.5
+"""How long a page waits for its slowest lane before the next page is read without it."""
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +39,7 @@ class Slot:
         cluster: ClusterWatch,
         topics: TopicTable,
         service: str,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self.number = number
         self._session = session
@@ -39,6 +48,8 @@ class Slot:
         self._cluster = cluster
         self._topics = topics
         self._service = service
+        self._patience_seconds = patience_seconds
+        self._lanes: dict[Lane, asyncio.Task[None]] = {}
         self._released = asyncio.Event()
         self._signal = asyncio.Event()
         self._signal.set()  # there may be rows from before
@@ -53,49 +64,65 @@ class Slot:
         self._signal.set()
 
     async def run(self) -> None:
-        """Publish until released; raises when the session is lost."""
-        while not self._released.is_set():
-            await self._signal.wait()
-            self._signal.clear()  # before reading, so that a row written meanwhile is not overlooked
-            while not self._released.is_set():
-                page = await self._rows.page(self._session, self.number)
-                await self._publish(page)
-                if len(page) < PAGE_ROWS_MAX:
-                    break
-
-    async def _publish(self, page: Sequence[UnsentRow]) -> None:
-        """Publish one page: partitions side by side, the rows of each in order."""
-        by_partition: defaultdict[tuple[str, int], list[UnsentRow]] = defaultdict(list)
-        for row in page:
-            by_partition[row.topic, row.partition].append(row)
+        """Publish until released, and end with the batches in flight; raises when the session is lost."""
         async with asyncio.TaskGroup() as group:
-            for rows in by_partition.values():
-                group.create_task(self._publish_partition(rows))
+            while not self._released.is_set():
+                await self._signal.wait()
+                self._signal.clear()  # before reading, so that a row written meanwhile is not overlooked
+                while not self._released.is_set():
+                    page = await self._rows.page(self._session, self.number, self._lanes.keys())
+                    await self._publish(page, group)
+                    if len(page) < PAGE_ROWS_MAX:
+                        break
 
-    async def _publish_partition(self, rows: Sequence[UnsentRow]) -> None:
+    async def _publish(self, page: Sequence[UnsentRow], group: asyncio.TaskGroup) -> None:
+        """Publish one page, lanes side by side; a lane that takes long is left behind with its rows."""
+        by_lane: defaultdict[Lane, list[UnsentRow]] = defaultdict(list)
+        for row in page:
+            by_lane[row.topic, row.partition].append(row)
+        for lane, rows in by_lane.items():
+            self._lanes[lane] = group.create_task(self._publish_lane(lane, rows))
+        if by_lane:
+            _, late = await asyncio.wait([self._lanes[lane] for lane in by_lane], timeout=self._patience_seconds)
+            for task in late:  # its next rows are left out of the pages that are read meanwhile
+                task.add_done_callback(lambda _: self._signal.set())
+
+    async def _publish_lane(self, lane: Lane, rows: Sequence[UnsentRow]) -> None:
         for batch in batches(rows):
             if not await self._deliver(batch):
-                return
+                break
+        del self._lanes[lane]
 
     async def _deliver(self, batch: Sequence[UnsentRow]) -> bool:
         """Send one batch until it is written and marked; False when released before that."""
+        if self._released.is_set():
+            return False
+        done = await self._attempt(batch)
+        if done is not None:
+            return done
         backoff = Backoff()
-        while not self._released.is_set():
-            cluster_id = self._cluster.cluster_id  # asked before: a row marked with an older id is only sent again
-            try:
-                first_offset = await self._publisher.send(batch)
-            except REFUSALS as error:
-                return await self._divide(batch, error)
-            except (KafkaError, OSError) as error:  # what is wrong may last; the same batch again keeps the order
-                metrics.RELAY_RETRIES.labels(self._service).inc()
-                log.warning(
-                    "batch_not_sent", slot=self.number, topic=batch[0].topic, error=f"{type(error).__name__}: {error}"
-                )
+        with metrics.RELAY_BLOCKED.labels(self._service).track_inprogress():
+            while done is None:
                 await backoff.pause(self._released)
-                continue
-            await self._mark(batch, first_offset, cluster_id)
-            return True
-        return False
+                done = False if self._released.is_set() else await self._attempt(batch)
+        return done
+
+    async def _attempt(self, batch: Sequence[UnsentRow]) -> bool | None:
+        """Send one batch, and mark it when it is written; None when the same has to be sent again, to keep the order.
+
+        That may last: the broker is away, the topic is not there or not ours to write.
+        """
+        cluster_id = self._cluster.cluster_id  # asked before: a row marked with an older id is only sent again
+        try:
+            first_offset = await self._publisher.send(batch)
+        except REFUSALS as error:
+            return await self._divide(batch, error)
+        except (KafkaError, OSError) as error:
+            metrics.RELAY_RETRIES.labels(self._service).inc()
+            log.warning("batch_not_sent", slot=self.number, topic=batch[0].topic, error=root_cause(error))
+            return None
+        await self._mark(batch, first_offset, cluster_id)
+        return True
 
     async def _divide(self, batch: Sequence[UnsentRow], error: Exception) -> bool:
         """Find what Kafka refuses by halves, and park it."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Integer, Table, Text, and_, bindparam, func, select, true, update
+from sqlalchemy import ARRAY, BigInteger, Integer, Table, Text, all_, and_, bindparam, cast, func, select, true, update
 from sqlalchemy import delete as delete_from
 
 from shared.bus.lock_session import LockSession
@@ -13,6 +13,11 @@ from shared.bus.publisher import UnsentRow
 PAGE_ROWS_MAX = 500
 PAGE_BYTES_MAX = 16 * 1024 * 1024
 """A page ends before the row that would go beyond; it has at least one row."""
+LANE_SEPARATOR = ":"
+"""No topic's name has it."""
+
+Lane = tuple[str, int]
+"""A partition of a topic: what has an order of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +34,11 @@ class UnsentRows:
 
     def __init__(self, table: Table) -> None:
         unsent = and_(table.c.sent_at.is_(None), table.c.parked_reason.is_(None))
+        lane = table.c.topic + LANE_SEPARATOR + cast(table.c.partition, Text)
         size = func.coalesce(func.octet_length(table.c.value), 0)
         page = (
             select(table, func.sum(size).over(order_by=table.c.id, rows=(None, -1)).label("bytes_before"))
-            .where(table.c.slot == bindparam("slot"), unsent)
+            .where(table.c.slot == bindparam("slot"), unsent, lane != all_(bindparam("busy", type_=ARRAY(Text))))
             .order_by(table.c.id)
             .limit(PAGE_ROWS_MAX)
             .subquery()
@@ -63,9 +69,13 @@ class UnsentRows:
         self._backlog = select(func.count(), func.coalesce(age, 0)).where(unsent)
         self._parked = select(func.count()).where(table.c.parked_reason.is_not(None))
 
-    async def page(self, session: LockSession, slot: int) -> list[UnsentRow]:
-        """Return the first unsent rows of a slot in order, at most `PAGE_ROWS_MAX` and about `PAGE_BYTES_MAX`."""
-        rows = await session.execute(self._page, {"slot": slot})
+    async def page(self, session: LockSession, slot: int, busy: Collection[Lane] = ()) -> list[UnsentRow]:
+        """Return the first unsent rows of a slot in order, without those of busy lanes.
+
+        They are at most `PAGE_ROWS_MAX` and about `PAGE_BYTES_MAX`.
+        """
+        lanes = [f"{topic}{LANE_SEPARATOR}{partition}" for topic, partition in busy]
+        rows = await session.execute(self._page, {"slot": slot, "busy": lanes})
         return [UnsentRow(row.id, row.topic, row.partition, row.key, row.value, row.headers) for row in rows]
 
     async def pending(self, session: LockSession, slots: Collection[int]) -> set[int]:
