@@ -1,11 +1,13 @@
-"""A migrated database for each test, and ingest on it with the doors open."""
+"""An empty database for each test, and ingest on it with the doors open."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest_asyncio
 
+from services.ingest.storage.tables import metadata
 from shared.database import migrate
 from tests.ingest.world import World
 from tests.parts import Databases
@@ -13,16 +15,24 @@ from tests.parts import Databases
 MakeWorld = Callable[..., Awaitable[World]]
 
 
+@pytest_asyncio.fixture(scope="session")
+async def migrated_ingest(databases: Databases) -> str:
+    """A database with ingest's schema, for tests one after the other."""
+    url = await databases.fresh()
+    await migrate(["ingest"], url)
+    return url
+
+
 @pytest_asyncio.fixture
-async def ingest_url(databases: Databases) -> AsyncIterator[str]:
-    """A database with ingest's schema, for this test alone."""
-
-    async def prepare(url: str) -> None:
-        await migrate(["ingest"], url)
-
-    url = await databases.prepared("ingest", prepare)
-    yield url
-    await databases.drop(url)
+async def ingest_url(migrated_ingest: str) -> str:
+    """The same database, emptied: that takes a fraction of the time of making one."""
+    tables = ", ".join(f"{table.schema}.{table.name}" for table in metadata.sorted_tables)
+    connection = await asyncpg.connect(migrated_ingest.replace("+asyncpg", "", 1))
+    try:
+        await connection.execute(f"truncate {tables} restart identity")
+    finally:
+        await connection.close()
+    return migrated_ingest
 
 
 @pytest_asyncio.fixture
