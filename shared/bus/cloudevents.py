@@ -94,12 +94,18 @@ def decode(record: Record, types: Mapping[str, type[EventData]], unit: str) -> E
 
 def readable_identity(headers: Sequence[tuple[str, bytes | None]]) -> tuple[str | None, str | None, str | None]:
     """Return what can be read of a bad message's (id, source, type); each None where it cannot."""
-    found: dict[str, list[str | None]] = {"id": [], "source": [], "type": []}
+    event_id, source, ce_type = readable(headers, "id", "source", "type")
+    return event_id, source, ce_type
+
+
+def readable(headers: Sequence[tuple[str, bytes | None]], *attributes: str) -> tuple[str | None, ...]:
+    """Return some attributes of a message, good or bad; None for one that is missing, given twice or unreadable."""
+    found: dict[str, list[str | None]] = {attribute: [] for attribute in attributes}
     for name, value in headers:
         attribute = _attribute_of(name)
         if attribute in found:
             found[attribute].append(_text_or_none(value))
-    return tuple(values[0] if len(values) == 1 else None for values in found.values())  # type: ignore[return-value]
+    return tuple(values[0] if len(values) == 1 else None for values in found.values())
 
 
 def _decode(record: Record, types: Mapping[str, type[EventData]], unit: str) -> Event[EventData] | UnknownType:

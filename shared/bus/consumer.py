@@ -22,6 +22,7 @@ from shared.bus.quarantine import root_cause
 from shared.bus.records import Record, Records
 from shared.bus.retry import ResultT, StoppedError, pause, until_it_works
 from shared.bus.subscription import Subscription, subscribe
+from shared.bus.tracing import trace_of
 from shared.bus.work import ContextT
 
 COMMIT_SECONDS_MAX = 10.0
@@ -229,4 +230,5 @@ def _place(record: Record) -> dict[str, object]:
         "event_id": event_id,
         "event_source": source,
         "event_type": ce_type,
+        **trace_of([record]),
     }

@@ -13,6 +13,7 @@ from shared.bus.inbox import Identity, Outcome
 from shared.bus.partitions import UNITLESS
 from shared.bus.quarantine import put_aside, root_cause
 from shared.bus.records import Record
+from shared.bus.tracing import traced
 from shared.bus.unit_of_work import UnitOfWorkFactory
 from shared.bus.work import ContextT, Work
 from shared.events.base import Event, EventData
@@ -83,7 +84,9 @@ class Processor(Generic[ContextT]):
             fresh = await self._claim(received, work)
             tally.duplicates = len(received) - len(fresh)
             for _, run in groupby(fresh, key=lambda each: each.kind):
-                await self._take(list(run), work, tally)
+                received_run = list(run)
+                with traced([each.record for each in received_run]):
+                    await self._take(received_run, work, tally)
         return tally
 
     async def quarantine(self, record: Record, error: BaseException) -> None:
@@ -92,7 +95,8 @@ class Processor(Generic[ContextT]):
         async with self._units_of_work.begin(units={each.unit}) as work:
             if self._deduplicate and each.identity is not None:
                 await work.parts.inbox.claim(work.session, [(each.identity, Outcome.QUARANTINED)])
-            await self._put_aside(each, work, Reason.HANDLER_FAILED, root_cause(error))
+            with traced([record]):
+                await self._put_aside(each, work, Reason.HANDLER_FAILED, root_cause(error))
 
     def read(self, record: Record) -> Received:
         """Read a record; never raises for what a sender may have done."""
