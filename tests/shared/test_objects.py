@@ -51,6 +51,9 @@ def test_what_is_not_there_is_none_and_what_is_no_name_is_an_error(tmp_path: Pat
             store.get(name)
 
 
+Where = tuple[object, str]
+
+
 class Crash(Exception):  # noqa: N818 -- not an error of ours
     """The power fails here."""
 
@@ -62,19 +65,42 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
     monkeypatch.setattr(owner, name, crash)
 
 
-@pytest.mark.parametrize(("owner", "name"), [(os, "fsync"), (Path, "replace"), (Path, "chmod")])
-def test_no_half_a_file_ever_has_a_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str
-) -> None:
-    content = b"whole"
+def named_after_a_crash(store: FolderStore, folder: Path, monkeypatch: pytest.MonkeyPatch, where: Where) -> list[Path]:
+    """Return the files that have a name after the power failed in the middle of a write."""
     with monkeypatch.context() as broken:
-        fail_at(broken, owner, name)
+        fail_at(broken, *where)
         with pytest.raises(Crash):
-            FolderStore(tmp_path).put([content])
-    assert [each for each in tmp_path.rglob("*") if each.is_file()] == []
+            store.put([b"whole"])
+    return [each for each in folder.rglob("*") if each.is_file()]
+
+
+@pytest.mark.parametrize("where", [(os, "fsync"), (Path, "replace"), (Path, "chmod")], ids=lambda where: where[1])
+def test_no_half_a_file_ever_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: Where) -> None:
     store = FolderStore(tmp_path)
-    (again,) = store.put([content])
-    assert store.get(again) == content
+    assert named_after_a_crash(store, tmp_path, monkeypatch, where) == []
+    (again,) = store.put([b"whole"])
+    assert store.get(again) == b"whole"
+
+
+class HastyStore(FolderStore):
+    """Writes at the place itself."""
+
+    @staticmethod
+    def _write(path: Path, content: bytes) -> None:
+        with path.open("wb", buffering=0) as file:
+            file.write(content[: len(content) // 2])
+            os.fsync(file.fileno())
+            file.write(content[len(content) // 2 :])
+
+
+def test_written_at_its_place_half_a_file_would_pass_for_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control: without the temporary file and the renaming the check above goes red."""
+    store = HastyStore(tmp_path)
+    (half,) = named_after_a_crash(store, tmp_path, monkeypatch, (os, "fsync"))
+    assert store.put([b"whole"]) == [half.name]
+    assert store.get(half.name) != b"whole"
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
