@@ -15,6 +15,7 @@ Check = Callable[[Books], Iterator[Imbalance]]
 
 CHECKS: tuple[Check, ...] = (
     arrivals.each_package_is_acknowledged_once,
+    arrivals.each_answer_answers_something,
     arrivals.each_version_is_received_once,
     judgements.each_version_has_its_judgement,
     judgements.each_package_has_its_answer,

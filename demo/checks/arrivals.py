@@ -56,6 +56,18 @@ def each_package_is_acknowledged_once(books: Books) -> Iterator[Imbalance]:
                 yield Imbalance("received_answer_wrong", sending.item, f"names {seen}, expected {wanted}")
 
 
+def each_answer_answers_something(books: Books) -> Iterator[Imbalance]:
+    """Look for `received` and `verdict` answers to nothing that was sent to that unit's topic."""
+    sent = {
+        (sending.unit, sending.ce_id)
+        for sending in books.with_outcome(Outcome.RECEIVED, Outcome.EXPLAINED)
+        if sending.door is Door.KAFKA
+    }
+    for answer in books.facts.answers:
+        if answer.kind != "rejected" and (answer.unit, answer.answers_id) not in sent:
+            yield Imbalance("answer_unexpected", f"{answer.unit} {answer.kind}", f"answers {answer.answers_id}")
+
+
 def each_version_is_received_once(books: Books) -> Iterator[Imbalance]:
     """Look for one event on `submissions` a version, none that nobody sent, with package and time as in the ledger."""
     sendings = books.with_outcome(Outcome.RECEIVED)

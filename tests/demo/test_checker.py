@@ -42,6 +42,11 @@ SPOILERS: dict[str, tuple[str, Spoiler]] = {
         "received_answer_wrong",
         lambda x: x.changed("answers", "received p1.2", reports=((w.MENDED, 1, None),)),
     ),
+    "an answer goes to another unit": ("answer_unexpected", lambda x: x.changed("answers", "verdict p1.1", unit="B")),
+    "an answer answers nothing": (
+        "answer_unexpected",
+        lambda x: x.with_one_more("answers", Answer("another", "A", "received", "p9.1", None, "pk-p9.1")),
+    ),
     "an acknowledged version is lost": ("version_missing", lambda x: x.without("received", "received p2.1")),
     "a version is received twice": (
         "version_doubled",
