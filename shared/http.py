@@ -1,21 +1,18 @@
-"""What every service's HTTP side has in common: health, metrics, problems, tokens."""
+"""What every service's HTTP side has in common: health, metrics, tokens, and problems (`http_errors.py`)."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Header, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.exceptions import HTTPException
 
 from shared.access import AccessTable, Identity, forbidden
 from shared.clock import Clock
-from shared.problems import ProblemError
-from shared.text import Text
+from shared.http_errors import PROBLEM_JSON, install_problems, problem_response
 
-PROBLEM_JSON = "application/problem+json"
+__all__ = ["PROBLEM_JSON", "health_router", "identify", "install_problems", "problem_response", "require"]
 
 Readiness = Callable[[], Awaitable[Mapping[str, bool]]]
 
@@ -47,42 +44,6 @@ def health_router(
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return router
-
-
-def install_problems(app: FastAPI) -> None:
-    """Answer every error as problem details (RFC 9457) in Vietnamese and English."""
-
-    @app.exception_handler(ProblemError)
-    async def on_problem(request: Request, error: ProblemError) -> JSONResponse:
-        return problem_response(error, request.url.path)
-
-    @app.exception_handler(HTTPException)
-    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
-        titles = {
-            404: Text(vi="Không có địa chỉ này", en="There is no such address"),
-            405: Text(vi="Địa chỉ này không nhận phương thức đó", en="This address does not take that method"),
-        }
-        title = titles.get(error.status_code, Text(vi="Yêu cầu không hợp lệ", en="The request is not valid"))
-        detail = Text(vi=str(error.detail), en=str(error.detail))
-        return problem_response(ProblemError(HTTPStatus(error.status_code), "http", title, detail), request.url.path)
-
-    @app.exception_handler(RequestValidationError)
-    async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        where = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:20])
-        problem = ProblemError(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "invalid_request",
-            Text(vi="Yêu cầu không đúng mẫu", en="The request does not have the right form"),
-            Text(vi=where, en=where),
-        )
-        return problem_response(problem, request.url.path)
-
-
-def problem_response(error: ProblemError, instance: str) -> JSONResponse:
-    """Return the response of a problem."""
-    return JSONResponse(
-        error.body(instance), status_code=int(error.status), media_type=PROBLEM_JSON, headers=error.headers
-    )
 
 
 def identify(access: Callable[[Request], AccessTable]) -> Callable[..., Awaitable[Identity]]:

@@ -6,6 +6,8 @@ from datetime import datetime
 from hashlib import sha256
 from uuid import UUID, uuid4
 
+from structlog.contextvars import bind_contextvars
+
 from services.ingest import metrics
 from services.ingest.domain.deliveries import Delivery
 from services.ingest.domain.findings import Door, finding
@@ -77,6 +79,7 @@ async def take(arrival: Arrival, read: Callable[[], Incoming | Found], work: Wor
         return await repeat(arrival, known, work)
     content = read()
     package_id = uuid4()
+    bind_contextvars(correlation_id=str(package_id))
     if isinstance(content, Incoming):
         state = work.context
         deliveries = await deliveries_of_form(work.session, arrival.unit, content.form)

@@ -2,6 +2,8 @@
 
 from uuid import uuid4
 
+from structlog.contextvars import bind_contextvars
+
 from services.ingest import metrics
 from services.ingest.domain.findings import Door, finding
 from services.ingest.domain.incoming import Where
@@ -25,6 +27,7 @@ async def explain(arrival: Arrival, content: ExplanationV1 | Found, work: Work[I
     submission = await _explained(content, arrival.unit, work)
     if isinstance(submission, Finding):
         return await _refuse(arrival, (submission,), work)
+    bind_contextvars(correlation_id=str(submission.package_id))
     delivery = submission.delivery
     await add_explanation(
         work.session,
