@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.bus import metrics
 from shared.bus.inbox import Identity, Inbox
-from shared.bus.partitions import slot_of
 from shared.events.base import Event
 from shared.events.submissions import WatermarkV1
 
@@ -24,14 +23,6 @@ class Watermarks(Protocol):
 
     async def record(self, session: AsyncSession, partition: int, event: Event[WatermarkV1], inbox: Inbox) -> bool:
         """Take a watermark in; return whether it was believed."""
-        ...
-
-    async def read(self, session: AsyncSession, partition: int) -> datetime | None:
-        """Return a partition's watermark (business time), None when it has none yet."""
-        ...
-
-    async def read_for_unit(self, session: AsyncSession, unit: str) -> datetime | None:
-        """Return the watermark of a unit's partition."""
         ...
 
     async def read_all(self, session: AsyncSession) -> dict[int, datetime]:
@@ -61,15 +52,6 @@ class PostgresWatermarks:
         )
         metrics.WATERMARK.labels(self._service, str(partition)).set(event.data.at.timestamp())
         return True
-
-    async def read(self, session: AsyncSession, partition: int) -> datetime | None:
-        """Return a partition's watermark (business time), None when it has none yet."""
-        at = select(self._table.c.at).where(self._table.c.partition == partition)
-        return (await session.execute(at)).scalar_one_or_none()
-
-    async def read_for_unit(self, session: AsyncSession, unit: str) -> datetime | None:
-        """Return the watermark of a unit's partition."""
-        return await self.read(session, slot_of(unit))
 
     async def read_all(self, session: AsyncSession) -> dict[int, datetime]:
         """Return the watermark of each partition that has one."""

@@ -40,12 +40,6 @@ class CredulousWatermarks:
         self.at[partition] = event.data.at
         return True
 
-    async def read(self, session: AsyncSession, partition: int) -> datetime | None:
-        return self.at.get(partition)
-
-    async def read_for_unit(self, session: AsyncSession, unit: str) -> datetime | None:
-        raise NotImplementedError
-
     async def read_all(self, session: AsyncSession) -> dict[int, datetime]:
         return self.at
 

@@ -192,12 +192,6 @@ class NoWatermarks:
     async def record(self, session: AsyncSession, partition: int, event: Event[WatermarkV1], inbox: Inbox) -> bool:
         return True
 
-    async def read(self, session: AsyncSession, partition: int) -> datetime | None:
-        return self._clock.now()
-
-    async def read_for_unit(self, session: AsyncSession, unit: str) -> datetime | None:
-        return self._clock.now()
-
     async def read_all(self, session: AsyncSession) -> dict[int, datetime]:
         return dict.fromkeys(range(12), self._clock.now())
 

@@ -12,8 +12,8 @@ from services.catalogue.jobs import CALENDAR_LOCK
 from services.catalogue.settings import CatalogueSettings
 from services.catalogue.storage.deliveries import load_deliveries, stored_plans
 from services.catalogue.storage.tables import SERVICE
-from shared.bus.locks import lock_number
 from shared.bus.cluster import ClusterWatch
+from shared.bus.locks import lock_number
 from shared.database import make_engine, migrate
 from shared.delivery_id import DeliveryId
 from shared.events.deadlines import DeadlineOpenedV1, DeadlineRedatedV1
