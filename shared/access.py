@@ -1,11 +1,11 @@
 """Who may do what: tokens by their SHA-256, read from the `access` topic; scopes on each request."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 
+from shared.bus.table_copy import TableCopy
 from shared.clock import Clock
 from shared.events.catalogue import AccessV1
 from shared.problems import ProblemError, unavailable
@@ -38,48 +38,19 @@ class Identity:
         return not self.scopes.isdisjoint(scopes)
 
 
-@dataclass
-class AccessTable:
+class AccessTable(TableCopy[AccessV1]):
     """The valid tokens in memory. Token expiry is machine time: it never moves with the business clock.
 
-    Until they were read whole once, nobody can say that a token is not valid. While they are read again, into a copy
-    aside, the last ones stay in force.
+    Until all were read once nobody can say that a token is not valid.
     """
 
-    clock: Clock
-    _in_force: dict[str, AccessV1] | None = None
-    _latest: dict[str, AccessV1] = field(default_factory=dict)
-    _read_whole: bool = False
-
-    def put(self, digest: str, access: AccessV1 | None) -> None:
-        """Take one record of the topic; None revokes the token."""
-        if access is None:
-            self._latest.pop(digest, None)
-        else:
-            self._latest[digest] = access
-        self._switch()
-
-    def begin_again(self) -> None:
-        """Read into a new copy from now on: the topic comes again from its beginning."""
-        self._latest, self._read_whole = {}, False
-
-    def complete(self) -> None:
-        """Put what was read in force: it is all."""
-        self._read_whole = True
-        self._switch()
-
-    def replace(self, entries: Mapping[str, AccessV1]) -> None:
-        """Put these in force in place of all before."""
-        self._in_force = self._latest = dict(entries)
-
-    def _switch(self) -> None:
-        # An empty topic, where there were tokens, is that of a new broker: the catalogue has yet to fill it.
-        if self._read_whole and (self._latest or not self._in_force):
-            self._in_force = self._latest
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
 
     def identify(self, authorization: str | None) -> Identity:
         """Return who sent an `Authorization: Bearer …` header; raises ProblemError 401, or 503 before all is read."""
-        if self._in_force is None:
+        if self.in_force is None:
             raise unavailable(
                 Text(
                     vi="Hệ thống vừa khởi động và chưa đọc xong danh sách mã truy cập.",
@@ -88,8 +59,8 @@ class AccessTable:
             )
         scheme, _, token = (authorization or "").partition(" ")
         token = token.strip() if scheme.lower() == "bearer" else ""
-        entry = self._in_force.get(token_digest(token)) if token else None
-        if entry is None or _expired(entry, self.clock.machine_now()):
+        entry = self.in_force.get(token_digest(token)) if token else None
+        if entry is None or _expired(entry, self._clock.machine_now()):
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED,
                 "unauthorised",

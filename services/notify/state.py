@@ -6,8 +6,9 @@ from typing import Any
 from services.notify.domain.ladder import Policy
 from services.notify.metrics import RELEASE
 from shared.access import AccessTable
-from shared.bus import CompactedTable, Record, ServiceBus, UnknownType
+from shared.bus import Record, ServiceBus, UnknownType
 from shared.bus.cloudevents import decode
+from shared.bus.table_copy import TableCopy
 from shared.bus.topics import CONTACTS
 from shared.catalogue.reader import CatalogueReader
 from shared.catalogue.snapshot import Snapshot
@@ -17,36 +18,23 @@ from shared.problems import UnavailableError
 _CONTACT_TYPES = {ContactV1.ce_type: ContactV1}
 
 
-class Contacts:
+class Contacts(TableCopy[ContactV1]):
     """The topic `contacts` in memory. While it is read again, the copy that was complete stays in force."""
-
-    def __init__(self) -> None:
-        self._contacts: dict[str, ContactV1] = {}
-        self._next: dict[str, ContactV1] | None = None
-        self._table: CompactedTable | None = None
 
     def attach(self, bus: ServiceBus[Any]) -> None:
         """Read the topic through this bus."""
-        self._table = bus.table(CONTACTS.name, self.apply, on_reset=self._reset)
+        bus.table(CONTACTS.name, self.apply, on_reset=self.begin_again, on_ready=self.complete)
 
     @property
     def by_id(self) -> Mapping[str, ContactV1]:
-        """All contacts."""
-        if self._next is not None and self._table is not None and self._table.ready.is_set():
-            self._contacts, self._next = self._next, None
-        return self._contacts
+        """All contacts; raises UnavailableError before they were read."""
+        if self.in_force is None:
+            raise UnavailableError("the contacts have not been read yet")
+        return self.in_force
 
     def of(self, unit: str) -> tuple[ContactV1, ...]:
-        """Return a unit's contacts, whenever they hold."""
+        """Return a unit's contacts, whenever they hold; raises UnavailableError before they were read."""
         return tuple(contact for contact in self.by_id.values() if contact.unit == unit)
-
-    def put(self, contact_id: str, contact: ContactV1 | None) -> None:
-        """Take one contact; None removes it."""
-        contacts = self._contacts if self._next is None else self._next
-        if contact is None:
-            contacts.pop(contact_id, None)
-        else:
-            contacts[contact_id] = contact
 
     def apply(self, record: Record) -> None:
         """Take one record of the topic."""
@@ -57,9 +45,6 @@ class Contacts:
         event = decode(record, _CONTACT_TYPES, "")
         if not isinstance(event, UnknownType) and isinstance(event.data, ContactV1):
             self.put(contact_id, event.data)
-
-    def _reset(self) -> None:
-        self._next = {}
 
 
 class NotifyState:

@@ -15,7 +15,7 @@ from shared.bus.cloudevents import encode
 from shared.bus.topic_admin import ensure_topics
 from shared.bus.topics import ACCESS
 from shared.catalogue.reader import attach_access
-from shared.clock import RealClock
+from shared.clock import Clock, RealClock
 from shared.events.base import Event
 from shared.events.catalogue import AccessV1
 from shared.http import identify, install_problems
@@ -27,7 +27,8 @@ from tests.parts import until
 class ForgetfulTable(AccessTable):
     """The null part: it forgets all when the topic is read again, as it knows nothing at the start."""
 
-    def __post_init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
         self.begin_again()
 
     def begin_again(self) -> None:

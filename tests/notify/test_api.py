@@ -24,13 +24,14 @@ Serve = Callable[[AccessTable], AbstractAsyncContextManager[httpx.AsyncClient]]
 
 @pytest.fixture
 def serve(notify_url: str, clock: TwoClocks) -> Serve:
-    """Serve with a table of tokens; the catalogue is there."""
+    """Serve with a table of tokens; the catalogue is there, and there are no contacts."""
 
     @asynccontextmanager
     async def serving(access: AccessTable) -> AsyncIterator[httpx.AsyncClient]:
         app = build_app(CommonSettings(database_url=notify_url), clock=clock, access=access)
         web: WebContext = app.state.context
         web.context.state.reader.snapshot = a_snapshot()
+        web.context.state.contacts.complete()
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://notify") as client:
             yield client
         await web.units_of_work.sessions.kw["bind"].dispose()

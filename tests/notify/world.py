@@ -92,6 +92,7 @@ class World:
         reader.snapshot = replace(snapshot, calendar=snapshot.calendar.model_copy(update={"reminders": steps}))
         for contact in self.contacts:
             contacts.put(contact.id, contact)
+        contacts.complete()
         self.context = Context(NotifyState(reader, contacts, AccessTable(self.clock)), self.settings, self.clock)
         self.units_of_work = UnitOfWorkFactory.of(
             self.engine, service=SERVICE, tables=bus, clock=self.clock, context=lambda: self.context, parts=self.parts
