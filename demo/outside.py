@@ -26,6 +26,11 @@ class Outside:
         self._mails: list[Mail] = []
         self._statuses: dict[str, PackageStatus] = {}
 
+    def check(self) -> None:
+        """Raise what ended the reading of the topics, if anything did."""
+        if self._topics.failure is not None:
+            raise self._topics.failure
+
     def look_into_mailbox(self) -> None:
         """Read the mailbox anew."""
         self._mails = self._mailbox.mails()
@@ -46,9 +51,7 @@ class Outside:
         return [business_time(self._addresses.services[service], self._door.client) for service in SERVICES]
 
     def facts(self) -> Facts:
-        """Return what has been seen. Raises whatever ended the reading of the topics."""
-        if self._topics.failure is not None:
-            raise self._topics.failure
+        """Return what has been seen."""
         facts = self._topics.facts()
         return Facts(
             received=_only(Received, facts),

@@ -65,6 +65,9 @@ class Clockwork(Protocol):
 class Onlooker(Protocol):
     """What the planter needs to see."""
 
+    def check(self) -> None:
+        """Raise what ended the reading of the topics, if anything did."""
+
     def look_into_mailbox(self) -> None:
         """Read the mailbox anew."""
 
@@ -133,13 +136,10 @@ class Planter:
                     self._settle(pool)
             # Whatever might still be on its way had to be published before this.
             self._settle(pool, past=min(self._outside.business_times()))
+            self._outside.look_into_mailbox()
 
     def balance(self) -> Balance:
-        """Compare the books as they are now."""
-        self._outside.look_into_mailbox()
-        return self._check()
-
-    def _check(self) -> Balance:
+        """Compare the books as far as the outside was seen."""
         return check(list(self.entries), self._outside.facts(), self._sample.timetable, self._history)
 
     def _write(self, entry: AnyEntry) -> None:
@@ -210,7 +210,7 @@ class Planter:
         return found
 
     def _awaited(self) -> list[Imbalance]:
-        return [each for each in self._check().imbalances if each.kind.endswith("_missing") or each.kind in PASSING]
+        return [each for each in self.balance().imbalances if each.kind.endswith("_missing") or each.kind in PASSING]
 
     def _packages(self, imbalances: Sequence[Imbalance]) -> list[tuple[str, str]]:
         """Return (package id, unit) of the items that imbalances are about."""
@@ -228,6 +228,7 @@ class Planter:
         begun = time.monotonic()
         while not _tolerant(done):
             self._stack.check()
+            self._outside.check()
             if time.monotonic() - begun > seconds:
                 raise NotSettledError(f"after {seconds:.0f} s: {what()}")
             time.sleep(POLL_SECONDS)
