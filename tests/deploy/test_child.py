@@ -64,10 +64,12 @@ async def test_a_recorded_child_is_ended_by_somebody_who_reads_the_record(tmp_pa
     assert not end_recorded(tmp_path / "child.pid")
 
 
-def test_a_supervisor_killed_before_it_wrote_the_number_leaves_enough_to_find_the_child(tmp_path: Path) -> None:
+async def test_a_supervisor_killed_before_it_wrote_the_number_leaves_enough_to_find_the_child(tmp_path: Path) -> None:
     record = tmp_path / "child.pid"
     Intent("a-mark-of-this-test").write(record)
-    process = subprocess.Popen(SLEEP, env={**os.environ, MARK: "a-mark-of-this-test"}, start_new_session=True)
+    environment = {**os.environ, MARK: "a-mark-of-this-test"}
+    process = subprocess.Popen(SLEEP, env=environment, start_new_session=True)  # noqa: ASYNC220 - returns at once
+    await until(lambda: psutil.Process(process.pid).environ())  # empty for a moment while the program is loaded
     assert end_recorded(record)
     assert process.wait(10) < 0
 
