@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from services.ingest.domain.watermark import Asked
 from services.ingest.storage.sources import Partition
+from shared.bus.clients import start_client
 
 REQUEST_TIMEOUT_MS = 5_000
 PROBE_MS = 400
@@ -89,7 +90,7 @@ class KafkaOffsets:
         # A client of its own: what is assigned stays assigned, and the other one should fetch nothing.
         consumer = AIOKafkaConsumer(**self._options, enable_auto_commit=False)
         try:
-            await consumer.start()
+            await start_client(consumer)
             for (topic, number), position in sorted(positions.items())[:PROBED_MAX]:
                 partition = TopicPartition(topic, number)
                 consumer.assign([partition])
@@ -113,9 +114,9 @@ class KafkaOffsets:
             admin = AIOKafkaAdminClient(**self._options)
             consumer = AIOKafkaConsumer(**self._options, enable_auto_commit=False)
             try:
-                await admin.start()
-                await consumer.start()
-            except KafkaError:
+                await start_client(admin)
+                await start_client(consumer)
+            except BaseException:
                 await consumer.stop()
                 await admin.close()
                 raise

@@ -2,25 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import structlog
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from shared.bus import metrics
+from shared.bus.clients import REQUEST_TIMEOUT_MS, ClientOptions, admin_client
 from shared.bus.retry import Backoff
 
 POLL_SECONDS = 5.0
 FRESH_SECONDS = 10.0
 """An older answer says nothing of the broker any more."""
-REQUEST_TIMEOUT_MS = 10_000
 
 log = structlog.get_logger(__name__)
-
-ClientOptions = Mapping[str, Any]
-"""Further arguments of aiokafka clients: security protocol, SASL, certificates."""
 
 
 class ClusterWatch:
@@ -76,14 +71,8 @@ class ClusterWatch:
 
     async def _ask(self) -> str:
         # A client of its own each time: one that outlives a broker may hold on to the address of a dead one.
-        admin = AIOKafkaAdminClient(
-            bootstrap_servers=self._bootstrap_servers, request_timeout_ms=REQUEST_TIMEOUT_MS, **self._client_options
-        )
-        try:
-            await admin.start()
+        async with admin_client(self._bootstrap_servers, self._client_options) as admin:
             return str((await admin.describe_cluster())["cluster_id"])
-        finally:
-            await admin.close()
 
     async def _take(self, found: str) -> None:
         before, self._cluster_id = self._cluster_id, found

@@ -16,7 +16,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from shared.bus.cluster import ClientOptions
+from shared.bus.clients import ClientOptions, start_client
 
 REQUEST_TIMEOUT_MS = 10_000
 BATCH_BYTES_MAX = 900_000
@@ -107,7 +107,7 @@ class Publisher:
                     **self._client_options,
                 )
                 try:
-                    await producer.start()
+                    await start_client(producer)
                 except BaseException:
                     await producer.stop()
                     raise

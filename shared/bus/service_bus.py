@@ -11,7 +11,8 @@ from faststream.kafka import KafkaBroker
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.bus.cluster import ClientOptions, ClusterWatch
+from shared.bus.clients import ClientOptions, start_client
+from shared.bus.cluster import ClusterWatch
 from shared.bus.consumer import HOLD_SECONDS, Consumer
 from shared.bus.errors import TopicMismatchError
 from shared.bus.guard import Guard
@@ -252,7 +253,7 @@ class ServiceBus(Generic[ContextT]):
 
     async def _start_broker(self) -> None:
         try:
-            await self._broker.start()
+            await start_client(self._broker)
         except BaseException:
             await self._broker.stop()  # half-started subscribers would be started a second time
             raise

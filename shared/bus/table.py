@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.bus import metrics
-from shared.bus.cluster import ClientOptions
+from shared.bus.clients import ClientOptions, start_client
 from shared.bus.quarantine import root_cause
 from shared.bus.records import Record
 from shared.bus.retry import Backoff
@@ -85,7 +85,7 @@ class CompactedTable:
             **self._client_options,
         )
         try:
-            await consumer.start()
+            await start_client(consumer)
             ends = await consumer.end_offsets(consumer.assignment())
             while not self._reset.is_set():
                 # Everything handed out has been applied by now, so the position is what has been applied.

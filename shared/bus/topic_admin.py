@@ -1,8 +1,7 @@
 """Makes a producer's topics as the table says, and waits for the topics of others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import structlog
@@ -10,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
-from shared.bus.cluster import REQUEST_TIMEOUT_MS, ClientOptions
+from shared.bus.clients import ClientOptions, admin_client
 from shared.bus.errors import TopicMismatchError
 from shared.bus.topics import Topic
 
@@ -33,7 +32,7 @@ async def ensure_topics(
     """
     if not topics:
         return
-    async with _admin(bootstrap_servers, client_options) as admin:
+    async with admin_client(bootstrap_servers, client_options) as admin:
         existing = {each["topic"] for each in await admin.describe_topics() if each["error_code"] == 0}
         missing = [topic for topic in topics if topic.name not in existing]
         refused = await _create(admin, missing) if missing else {}
@@ -52,7 +51,7 @@ async def wait_for_topics(
     """Wait until all these topics exist: their producers make them, in their own time."""
     said: set[str] = set()
     while True:
-        async with _admin(bootstrap_servers, client_options) as admin:
+        async with admin_client(bootstrap_servers, client_options) as admin:
             existing = {each["topic"] for each in await admin.describe_topics() if each["error_code"] == 0}
         missing = set(names) - existing
         if not missing:
@@ -61,18 +60,6 @@ async def wait_for_topics(
             log.info("waiting_for_topics", missing=sorted(missing))
             said = missing
         await asyncio.sleep(POLL_SECONDS)
-
-
-@asynccontextmanager
-async def _admin(bootstrap_servers: str, client_options: ClientOptions | None) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(
-        bootstrap_servers=bootstrap_servers, request_timeout_ms=REQUEST_TIMEOUT_MS, **(client_options or {})
-    )
-    try:
-        await admin.start()
-        yield admin
-    finally:
-        await admin.close()
 
 
 async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> dict[str, KafkaError]:
