@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types contracts generate check-generated licences ci deep lock clean
+.PHONY: help demo up test faults lint types contracts generate check-generated licences ci deep lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -32,8 +32,11 @@ demo: $(VENV)/.runtime ## play a month of reports on the embedded default and ba
 up: $(VENV)/.runtime ## run the same stack and stay; Ctrl-C stops it
 	@$(VENV)/bin/lienthong up
 
-test: $(VENV)/.dev ## all tests but the deep ones, on real parts
-	@$(PY) -m pytest -m "not deep"
+test: $(VENV)/.dev ## all tests but those of the next two, on real parts
+	@$(PY) -m pytest -m "not deep and not faults"
+
+faults: $(VENV)/.dev ## what breaks a running stack; CI runs it too
+	@$(PY) -m pytest -m "faults and not deep" --timeout 900
 
 deep: $(VENV)/.dev ## what takes minutes or hours
 	@$(PY) -m pytest -m deep --timeout 7200
@@ -59,7 +62,7 @@ check-generated: $(VENV)/.dev ## the generated files equal the checked-in ones
 licences: $(VENV)/.dev ## no GPL or AGPL in what ships
 	@$(PY) -m tests.licences
 
-ci: test lint types contracts check-generated licences ## what CI runs
+ci: test faults lint types contracts check-generated licences ## what CI runs
 
 lock: $(VENV)/.created ## resolve the lock files anew
 	@$(PIP) install uv

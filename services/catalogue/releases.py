@@ -21,6 +21,7 @@ from shared.bus.topics import CONTACTS
 from shared.bus.work import Work
 from shared.events.base import EventData
 from shared.events.catalogue import ContactV1, ReleaseV1
+from shared.failpoints import reach
 
 PUBLISHED_AGAIN = "published again: another cluster"
 
@@ -45,6 +46,7 @@ async def release(work: Work[Any], new: Catalogue, note: str = "") -> tuple[Rele
     await store_release(work.session, marker)
     for change in changes:
         _publish(work, change, marker.release)
+    await reach("catalogue.release")
     _publish_marker(work, marker)
     return marker, contact_change_count
 

@@ -26,6 +26,7 @@ from shared.bus.topics import AGENCY_SUBMISSIONS, SUBMISSIONS
 from shared.bus.unit_of_work import UnitOfWorkFactory
 from shared.bus.work import Work
 from shared.events.submissions import WatermarkV1
+from shared.failpoints import reach
 from shared.logs import get_logger
 
 GONE_SECONDS = 60.0
@@ -127,5 +128,6 @@ class WatermarkWriter:
         for partition in range(PARTITION_COUNT):
             after = await self._outbox.last_event_id(work.session, SUBMISSIONS.name, partition)
             work.publish_to_partition(WatermarkV1(at=at, after=after), partition=partition)
+        await reach("ingest.watermark")
         await set_published_watermark(work.session, at)
         metrics.WATERMARK.set(at.timestamp())

@@ -30,6 +30,7 @@ from shared.events.notifications import (
     NotificationSentV1,
     NotificationSuppressedV1,
 )
+from shared.failpoints import reach
 from shared.logs import get_logger
 
 CONTACT_GONE = "contact_gone"
@@ -172,6 +173,7 @@ class Sender:
             await self._refused(claimed, error)
             return not error.connection_lost
         SEND_SECONDS.observe(time.monotonic() - started_at)
+        await reach("notify.before_sent")
         await self._sent(claimed, letter.subject)
         return True
 

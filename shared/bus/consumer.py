@@ -24,6 +24,7 @@ from shared.bus.retry import ResultT, StoppedError, pause, until_it_works
 from shared.bus.subscription import Subscription, subscribe
 from shared.bus.tracing import trace_of
 from shared.bus.work import ContextT
+from shared.failpoints import reach
 
 COMMIT_SECONDS_MAX = 10.0
 HOLD_SECONDS = 3.0
@@ -113,6 +114,7 @@ class Consumer(Generic[ContextT]):
                 await self._settle(records)
         except StoppedError:
             return
+        await reach("consumer.before_offsets")
         await self._commit(records)
         self._finished_at = time.monotonic()
 
@@ -216,6 +218,7 @@ class _Rebalances(ConsumerRebalanceListener):
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Remember what this replica reads now."""
+        await reach("consumer.rebalance")
         self.assignment = frozenset(assigned)
         metrics.REBALANCES.labels(*self._labels).inc()
         metrics.PARTITIONS.labels(*self._labels).set(len(assigned))

@@ -17,6 +17,7 @@ from shared.bus.tracing import traced
 from shared.bus.unit_of_work import UnitOfWorkFactory
 from shared.bus.work import ContextT, Work
 from shared.events.base import Event, EventData
+from shared.failpoints import reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Processor(Generic[ContextT]):
                 received_run = list(run)
                 with traced([each.record for each in received_run]):
                     await self._take(received_run, work, tally)
+                await reach("consumer.mid_batch")
         return tally
 
     async def quarantine(self, record: Record, error: BaseException) -> None:

@@ -19,6 +19,7 @@ from shared.bus.quarantine import root_cause
 from shared.bus.retry import Backoff
 from shared.bus.topics import TopicTable
 from shared.bus.unsent import PAGE_ROWS_MAX, Lane, UnsentRows
+from shared.failpoints import reach
 
 PATIENCE_SECONDS = 0.5
 """How long a page waits for its slowest lane before the next page is read without it."""
@@ -113,6 +114,7 @@ class Slot:
         That may last: the broker is away, the topic is not there or not ours to write.
         """
         cluster_id = self._cluster.cluster_id  # asked before: a row marked with an older id is only sent again
+        await reach("relay.before_produce")
         try:
             first_offset = await self._publisher.send(batch)
         except REFUSALS as error:
@@ -121,6 +123,7 @@ class Slot:
             metrics.RELAY_RETRIES.labels(self._service).inc()
             log.warning("batch_not_sent", slot=self.number, topic=batch[0].topic, error=root_cause(error))
             return None
+        await reach("relay.before_mark")
         await self._mark(batch, first_offset, cluster_id)
         return True
 

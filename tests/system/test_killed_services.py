@@ -21,6 +21,8 @@ from tests.parts import make_folder, remove_folder, until
 from tests.system.agencies import Agencies, Package, packages
 from tests.system.books import disorder, imbalances, versions_judged
 
+pytestmark = pytest.mark.faults
+
 PACKAGE_COUNT = 200
 EVENT_COUNT = 500
 AT_ONCE = 4

@@ -26,6 +26,8 @@ from deploy.embedded.stack import DEFAULT_SAMPLE, DEFAULT_START, SERVICES
 from tests.parts import until
 from tests.system.agencies import Package, packages
 
+pytestmark = pytest.mark.faults
+
 UP_SECONDS_MAX = 240.0  # on a machine that does much else, too
 STOP_SECONDS_MAX = 30.0
 PARTS = ("kafka", "postgres", "smtp")
