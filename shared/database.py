@@ -8,7 +8,7 @@ from alembic import command
 from alembic.config import Config
 from asyncpg.exceptions._base import InterfaceError as AsyncpgInterfaceError
 from asyncpg.exceptions._base import PostgresError
-from sqlalchemy import MetaData, text
+from sqlalchemy import Column, DateTime, MetaData, func, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -27,6 +27,11 @@ TRANSIENT_SQLSTATE_CLASSES = ("08", "40", "53", "55", "57", "58")
 def schema_metadata(service: str) -> MetaData:
     """Return the metadata of a service's own schema."""
     return MetaData(schema=service, naming_convention=NAMING_CONVENTION)
+
+
+def instant(name: str, *, nullable: bool = False, now: bool = False) -> Column[object]:
+    """Return a column of instants, with time zone; `now`: when nothing is given, the transaction's beginning."""
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=func.now() if now else None)
 
 
 def make_engine(url: str, service: str, pool_size: int = 8) -> AsyncEngine:

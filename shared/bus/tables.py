@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from sqlalchemy import (
     BigInteger,
     Column,
-    DateTime,
     Identity,
     Index,
     Integer,
@@ -16,10 +15,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+
+from shared.database import instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,6 @@ def bus_tables(metadata: MetaData) -> BusTables:
     )
 
 
-def _instant(name: str, *, nullable: bool = True, now: bool = False) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=func.now() if now else None)
-
-
 def _inbox(metadata: MetaData) -> Table:
     """Remember what was taken in, once: the row is written in the transaction of the effect."""
     return Table(
@@ -57,7 +53,7 @@ def _inbox(metadata: MetaData) -> Table:
         Column("source", Text, nullable=False),
         Column("id", Text, nullable=False),
         Column("outcome", Text, nullable=False),
-        _instant("recorded_at", nullable=False, now=True),
+        instant("recorded_at", now=True),
         PrimaryKeyConstraint("source", "id", name="inbox_pkey"),
     )
 
@@ -75,8 +71,8 @@ def _outbox(metadata: MetaData) -> Table:
         Column("value", LargeBinary),
         Column("headers", JSONB, nullable=False),
         Column("event_id", Text, nullable=False),
-        _instant("created_at", nullable=False, now=True),
-        _instant("sent_at"),
+        instant("created_at", now=True),
+        instant("sent_at", nullable=True),
         Column("cluster_id", Text),
         Column("sent_offset", BigInteger),
         Column("parked_reason", Text),
@@ -107,15 +103,15 @@ def _dead_letters(metadata: MetaData) -> Table:
         Column("key", LargeBinary),
         Column("value", LargeBinary),
         Column("headers", JSONB, nullable=False),
-        _instant("timestamp", nullable=False),
+        instant("timestamp"),
         Column("reason", Text, nullable=False),
         Column("detail", Text, nullable=False),
         Column("sha256", Text, nullable=False),
-        _instant("first_seen", nullable=False, now=True),
-        _instant("last_seen", nullable=False, now=True),
+        instant("first_seen", now=True),
+        instant("last_seen", now=True),
         Column("count", Integer, nullable=False, server_default=text("1")),
         Column("outcome", Text, nullable=False),
-        _instant("replay_requested_at"),
+        instant("replay_requested_at", nullable=True),
         PrimaryKeyConstraint("id", name="dead_letters_pkey"),
         UniqueConstraint("cluster_id", "topic", "partition", "offset", "consumer_group", name="dead_letters_message"),
     )
@@ -127,7 +123,7 @@ def _watermarks(metadata: MetaData) -> Table:
         "watermarks",
         metadata,
         Column("partition", Integer, nullable=False, autoincrement=False),
-        _instant("at", nullable=False),
-        _instant("updated_at", nullable=False, now=True),
+        instant("at"),
+        instant("updated_at", now=True),
         PrimaryKeyConstraint("partition", name="watermarks_pkey"),
     )

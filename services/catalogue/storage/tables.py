@@ -11,22 +11,17 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
-    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from shared.bus.tables import bus_tables
-from shared.database import schema_metadata
+from shared.database import instant, schema_metadata
 
 SERVICE = "catalogue"
 
 metadata = schema_metadata(SERVICE)
 bus = bus_tables(metadata)
-
-
-def _instant(name: str, *, nullable: bool = True, now: bool = False) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=func.now() if now else None)
 
 
 entities = Table(
@@ -44,10 +39,10 @@ releases = Table(
     "releases",
     metadata,
     Column("release", Integer, nullable=False, autoincrement=False),
-    _instant("published_at", nullable=False),
+    instant("published_at"),
     Column("entity_count", Integer, nullable=False),
     Column("note", Text, nullable=False),
-    _instant("recorded_at", nullable=False, now=True),
+    instant("recorded_at", now=True),
     PrimaryKeyConstraint("release"),
 )
 
@@ -65,9 +60,9 @@ tokens = Table(
     Column("digest", Text, nullable=False),  # SHA-256 in hex; the token itself is stored nowhere
     Column("scopes", ARRAY(Text), nullable=False),
     Column("subject", Text, nullable=False),
-    _instant("expires_at"),
-    _instant("issued_at", nullable=False, now=True),
-    _instant("revoked_at"),
+    instant("expires_at", nullable=True),
+    instant("issued_at", now=True),
+    instant("revoked_at", nullable=True),
     PrimaryKeyConstraint("digest"),
 )
 
@@ -76,7 +71,7 @@ publications = Table(
     "publications",
     metadata,
     Column("cluster_id", Text, nullable=False),
-    _instant("recorded_at", nullable=False, now=True),
+    instant("recorded_at", now=True),
     PrimaryKeyConstraint("cluster_id"),
 )
 
@@ -98,14 +93,14 @@ deliveries = Table(
     Column("due_rule", Text, nullable=False),  # frozen, with shift, when the delivery opens
     Column("shift", Text, nullable=False),
     Column("open_days_before", Integer, nullable=False),
-    _instant("opens_at", nullable=False),
-    _instant("due_at"),
+    instant("opens_at"),
+    instant("due_at", nullable=True),
     Column("extended", Boolean, nullable=False, server_default=text("false")),  # its date is a decision
     Column("release", Integer, nullable=False),
-    _instant("opened_at"),
-    _instant("passed_at"),
+    instant("opened_at", nullable=True),
+    instant("passed_at", nullable=True),
     Column("met_version", Integer),
-    _instant("met_received_at"),
+    instant("met_received_at", nullable=True),
     Column("closed_reason", Text),
     PrimaryKeyConstraint(*_DELIVERY),
 )
@@ -123,7 +118,7 @@ versions = Table(
     metadata,
     *_delivery_columns(),
     Column("version", Integer, nullable=False, autoincrement=False),
-    _instant("received_at", nullable=False),
+    instant("received_at"),
     Column("received", Boolean, nullable=False),  # false while only its verdict was read
     Column("judgement", Integer, nullable=False),  # the highest one read, 0 for none
     Column("verdict", Text),
@@ -139,7 +134,7 @@ deadline_events = Table(
     *_delivery_columns(),
     Column("deadline_version", Integer, nullable=False, autoincrement=False),
     Column("type", Text, nullable=False),
-    _instant("time", nullable=False),
+    instant("time"),
     PrimaryKeyConstraint(*_DELIVERY, "deadline_version", "type"),
 )
 
@@ -148,12 +143,12 @@ extensions = Table(
     metadata,
     *_delivery_columns(),
     Column("deadline_version", Integer, nullable=False, autoincrement=False),
-    _instant("due_at", nullable=False),
-    _instant("before"),
+    instant("due_at"),
+    instant("before", nullable=True),
     Column("reason", Text, nullable=False),
     Column("document_number", Text),
     Column("granted_by", Text, nullable=False),
-    _instant("granted_at", nullable=False),
+    instant("granted_at"),
     PrimaryKeyConstraint(*_DELIVERY, "deadline_version"),
 )
 

@@ -3,7 +3,6 @@
 from sqlalchemy import (
     BigInteger,
     Column,
-    DateTime,
     Index,
     Integer,
     LargeBinary,
@@ -12,21 +11,16 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    func,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.bus.tables import bus_tables
-from shared.database import schema_metadata
+from shared.database import instant, schema_metadata
 
 SERVICE = "ingest"
 
 metadata = schema_metadata(SERVICE)
 bus = bus_tables(metadata)
-
-
-def _instant(name: str, *, nullable: bool = False, now: bool = False) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=func.now() if now else None)
 
 
 # What came through the agencies' door, once: the same (unit, source, id) with the same SHA-256 is the same thing.
@@ -43,7 +37,7 @@ arrivals = Table(
     Column("answer_id", Text),
     Column("answer_headers", JSONB(none_as_null=True)),
     Column("answer_value", LargeBinary),
-    _instant("recorded_at", now=True),
+    instant("recorded_at", now=True),
     PrimaryKeyConstraint("unit", "source", "event_id"),
 )
 
@@ -56,14 +50,14 @@ packages = Table(
     Column("document_number", Text),
     Column("channel", Text, nullable=False),
     Column("state", Text, nullable=False),  # received or rejected
-    _instant("received_at"),
+    instant("received_at"),
     Column("release", Integer),
     Column("original", Text, nullable=False),
     Column("content_type", Text, nullable=False),
     Column("sender", Text),  # who held the token; null on Kafka, where the topic says it
     Column("answers", JSONB, nullable=False),  # the event that is answered
     Column("findings", JSONB, nullable=False),  # of a rejected package
-    _instant("recorded_at", now=True),
+    instant("recorded_at", now=True),
     PrimaryKeyConstraint("id"),
 )
 Index("packages_unit", packages.c.unit, packages.c.received_at)
@@ -75,7 +69,7 @@ submissions = Table(
     Column("version", Integer, nullable=False, autoincrement=False),
     Column("package_id", Uuid, nullable=False),
     Column("position", SmallInteger, nullable=False),  # in its package
-    _instant("received_at"),
+    instant("received_at"),
     Column("judgement", Integer),  # the last one known
     Column("verdict", Text),
     Column("findings", JSONB(none_as_null=True)),
@@ -89,11 +83,11 @@ deliveries = Table(
     Column("id", Text, nullable=False),
     Column("unit", Text, nullable=False),
     Column("form", Text, nullable=False),
-    _instant("opened_at"),
-    _instant("due_at", nullable=True),
+    instant("opened_at"),
+    instant("due_at", nullable=True),
     Column("deadline_version", Integer, nullable=False),
     Column("closed", Text),
-    _instant("closed_at", nullable=True),
+    instant("closed_at", nullable=True),
     Column("version", Integer, nullable=False),  # the last one taken, 0 before the first
     PrimaryKeyConstraint("id"),
 )
@@ -106,7 +100,7 @@ explanations = Table(
     Column("delivery_id", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("package_id", Uuid, nullable=False),
-    _instant("explained_at"),
+    instant("explained_at"),
     Column("original", Text, nullable=False),
     Column("sender", Text),
     PrimaryKeyConstraint("id"),
@@ -118,8 +112,8 @@ sources = Table(
     metadata,
     Column("id", Text, nullable=False),
     Column("kind", Text, nullable=False),  # http or kafka
-    _instant("at"),
-    _instant("expires_at", nullable=True),  # by the database's clock; of http sources alone
+    instant("at"),
+    instant("expires_at", nullable=True),  # by the database's clock; of http sources alone
     PrimaryKeyConstraint("id"),
 )
 
@@ -139,6 +133,6 @@ published = Table(
     "published",
     metadata,
     Column("id", SmallInteger, nullable=False, autoincrement=False),
-    _instant("at"),
+    instant("at"),
     PrimaryKeyConstraint("id"),
 )

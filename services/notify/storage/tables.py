@@ -7,7 +7,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    DateTime,
     ForeignKey,
     Identity,
     Index,
@@ -17,22 +16,17 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.bus.tables import bus_tables
-from shared.database import schema_metadata
+from shared.database import instant, schema_metadata
 
 SERVICE = "notify"
 
 metadata = schema_metadata(SERVICE)
 bus = bus_tables(metadata)
-
-
-def _instant(name: str, *, nullable: bool = True, now: bool = False) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=func.now() if now else None)
 
 
 # What notify knows of each delivery. `planned_with` is the policy that `next_reminder_at` was worked out with; null:
@@ -44,16 +38,16 @@ deliveries = Table(
     Column("unit", Text, nullable=False),
     Column("slot", SmallInteger, nullable=False),
     Column("deadline_version", Integer, nullable=False),
-    _instant("due_at"),
-    _instant("waiting_from"),
-    _instant("reopened_at"),
+    instant("due_at", nullable=True),
+    instant("waiting_from", nullable=True),
+    instant("reopened_at", nullable=True),
     Column("received_version", Integer, nullable=False),
-    _instant("received_at"),
+    instant("received_at", nullable=True),
     Column("met", Boolean, nullable=False),
     Column("closed", Text),
     Column("passed_version", Integer, nullable=False),
-    _instant("reminded_through"),
-    _instant("next_reminder_at"),
+    instant("reminded_through", nullable=True),
+    instant("next_reminder_at", nullable=True),
     Column("planned_with", Text),
     Column("planned_release", Integer),
     PrimaryKeyConstraint("delivery_id"),
@@ -79,11 +73,11 @@ steps = Table(
     Column("unit", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("occasion", Text, nullable=False),
-    _instant("at", nullable=False),
+    instant("at"),
     Column("deadline_version", Integer, nullable=False),
     Column("state", Text, nullable=False),
-    _instant("ready_at", nullable=False),
-    _instant("recorded_at", nullable=False, now=True),
+    instant("ready_at"),
+    instant("recorded_at", now=True),
     PrimaryKeyConstraint("delivery_id", "name"),
 )
 Index("steps_waiting", steps.c.unit, steps.c.ready_at, postgresql_where=text("state = 'waiting'"))
@@ -95,7 +89,7 @@ returns = Table(
     Column("delivery_id", Text, nullable=False),
     Column("version", Integer, nullable=False, autoincrement=False),
     Column("judgement", Integer, nullable=False, autoincrement=False),
-    _instant("received_at", nullable=False),
+    instant("received_at"),
     Column("error_count", Integer, nullable=False),
     Column("errors", JSONB, nullable=False),
     PrimaryKeyConstraint("delivery_id", "version", "judgement"),
@@ -114,12 +108,12 @@ mails = Table(
     Column("subject", Text),
     Column("state", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
-    _instant("queued_at", nullable=False),
-    _instant("done_at"),
+    instant("queued_at"),
+    instant("done_at", nullable=True),
     Column("reason", Text),
-    _instant("next_attempt_at", nullable=False),
-    _instant("claimed_until"),
-    _instant("recorded_at", nullable=False, now=True),
+    instant("next_attempt_at"),
+    instant("claimed_until", nullable=True),
+    instant("recorded_at", now=True),
     PrimaryKeyConstraint("id"),
     UniqueConstraint("message_id"),
 )

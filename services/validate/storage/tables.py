@@ -1,10 +1,10 @@
 """The tables of the schema `validate`. Instants are business time, but for `recorded_at`."""
 
-from sqlalchemy import Column, DateTime, Index, Integer, PrimaryKeyConstraint, Table, Text, Uuid, func
+from sqlalchemy import Column, Index, Integer, PrimaryKeyConstraint, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from shared.bus.tables import bus_tables
-from shared.database import schema_metadata
+from shared.database import instant, schema_metadata
 
 SERVICE = "validate"
 
@@ -18,10 +18,6 @@ def _delivery_columns() -> tuple[Column[str], ...]:
     return tuple(Column(name, Text, nullable=False) for name in DELIVERY)
 
 
-def _instant(name: str, *, now: bool = False) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now() if now else None)
-
-
 # What was judged: the event's data, for judgements after the first.
 submissions = Table(
     "submissions",
@@ -30,7 +26,7 @@ submissions = Table(
     Column("version", Integer, nullable=False, autoincrement=False),
     Column("package_id", Uuid, nullable=False),
     Column("body", JSONB, nullable=False),
-    _instant("recorded_at", now=True),
+    instant("recorded_at", now=True),
     PrimaryKeyConstraint(*DELIVERY, "version"),
 )
 
@@ -46,7 +42,7 @@ judgements = Table(
     Column("result", JSONB, nullable=False),  # the event's data
     Column("warned", ARRAY(Text), nullable=False),  # rules whose warnings want an explanation
     Column("explained", ARRAY(Text), nullable=False),  # rules explained so far
-    _instant("judged_at"),
+    instant("judged_at"),
     PrimaryKeyConstraint(*DELIVERY, "version", "judgement"),
 )
 Index("judgements_package", judgements.c.package_id)
@@ -59,6 +55,6 @@ figures = Table(
     Column("judgement", Integer, nullable=False),
     Column("numbers", JSONB, nullable=False),  # cell code → decimal as text
     Column("accepted", JSONB, nullable=False),  # the event's data
-    _instant("accepted_at"),
+    instant("accepted_at"),
     PrimaryKeyConstraint(*DELIVERY),
 )
