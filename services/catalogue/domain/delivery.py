@@ -6,21 +6,14 @@ A verdict may be read before its `received`, since they travel on two topics.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
+from shared.deadline import end_of_deadline
 from shared.delivery_id import DeliveryId
 from shared.events.catalogue import Shift
 from shared.events.deadlines import ClosedReason
 from shared.events.findings import Verdict
-
-LAST_SECOND = timedelta(seconds=1)
-"""A deadline is published as the last second in time, 23:59:59: all of that second belongs to it."""
-
-
-def end_of_deadline(due_at: datetime) -> datetime:
-    """Return the first instant that is too late: the midnight after the day that a report is due by."""
-    return due_at + LAST_SECOND
 
 
 class State(StrEnum):

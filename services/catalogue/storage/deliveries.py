@@ -9,10 +9,11 @@ from sqlalchemy import RowMapping, Select, bindparam, delete, func, select, tupl
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.catalogue.domain.delivery import LAST_SECOND, Delivery, Met, State, Version
+from services.catalogue.domain.delivery import Delivery, Met, State, Version
 from services.catalogue.domain.schedule import Planned
 from services.catalogue.storage.tables import deadline_events, deliveries, extensions, plans, versions
 from shared.bus.partitions import slot_of
+from shared.deadline import LAST_SECOND
 from shared.delivery_id import DeliveryId
 from shared.events.catalogue import Shift
 from shared.events.deadlines import ClosedReason

@@ -21,6 +21,7 @@ from services.notify.domain.words import (
     status_words,
 )
 from shared.catalogue.snapshot import Snapshot
+from shared.deadline import end_of_deadline
 from shared.delivery_id import DeliveryId
 from shared.events.catalogue import ContactV1, Direction
 from shared.periods import PeriodBasis
@@ -156,7 +157,11 @@ def _note(told: Told, setting: Setting) -> tuple[str, bool]:
         return "", False
     if told.step.kind is Kind.RETURNED and due_at > setting.now:
         return f"gửi lại trước hạn ({days_left_words(setting.now, due_at, setting.zone)})", False
-    if told.step.kind is Kind.PASSED and delivery.received_at is not None and delivery.received_at > due_at:
+    if (
+        told.step.kind is Kind.PASSED
+        and delivery.received_at is not None
+        and (delivery.received_at >= end_of_deadline(due_at))
+    ):
         return f"đã nhận bản gửi muộn lúc {moment_words(delivery.received_at, setting.zone)}", False
     return days_left_words(setting.now, due_at, setting.zone), True
 

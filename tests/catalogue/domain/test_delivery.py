@@ -16,7 +16,6 @@ from services.catalogue.domain.delivery import (
     MetEffect,
     PassedEffect,
     State,
-    end_of_deadline,
     explained,
     judged,
     received,
@@ -24,6 +23,7 @@ from services.catalogue.domain.delivery import (
     settle,
     superseded_by,
 )
+from shared.deadline import end_of_deadline
 from shared.delivery_id import DeliveryId
 from shared.events.catalogue import Shift
 from shared.events.deadlines import ClosedReason

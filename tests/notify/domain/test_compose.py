@@ -88,6 +88,12 @@ def test_a_report_that_came_late_is_not_called_missing() -> None:
     assert not line.urgent
 
 
+def test_a_report_of_the_last_second_is_not_called_late() -> None:
+    last = DUE + timedelta(milliseconds=999)
+    line = passing(a_delivery(received_version=1, received_at=last)).lines[0]
+    assert line.note == "đã quá hạn 1 ngày"
+
+
 def test_a_returned_report_shows_where_what_and_how_to_mend() -> None:
     letter = returning()
     assert letter.subject == "Trả lại: biểu 001.T/BCS-A, tháng 6 năm 2024, 1 lỗi cần sửa"
