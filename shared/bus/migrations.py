@@ -88,6 +88,24 @@ def create_bus_tables_v1(op: Operations | ModuleType, schema: str) -> None:
     )
 
 
+def add_replay_v2(op: Operations | ModuleType, schema: str) -> None:
+    """Let dead letters be replayed: when that was done, and an index of those that wait for it."""
+    op.add_column("dead_letters", sa.Column("replayed_at", sa.DateTime(timezone=True)), schema=schema)
+    op.create_index(
+        "dead_letters_replay",
+        "dead_letters",
+        ["id"],
+        schema=schema,
+        postgresql_where=sa.text("replay_requested_at IS NOT NULL AND replayed_at IS NULL"),
+    )
+
+
+def drop_replay_v2(op: Operations | ModuleType, schema: str) -> None:
+    """Undo `add_replay_v2`."""
+    op.drop_index("dead_letters_replay", "dead_letters", schema=schema)
+    op.drop_column("dead_letters", "replayed_at", schema=schema)
+
+
 def drop_bus_tables_v1(op: Operations | ModuleType, schema: str) -> None:
     """Undo `create_bus_tables_v1`."""
     for table in ("watermarks", "dead_letters", "outbox", "inbox"):

@@ -91,7 +91,7 @@ def _outbox(metadata: MetaData) -> Table:
 
 def _dead_letters(metadata: MetaData) -> Table:
     """Hold what could not be processed, whole. Headers are `[[name, base64 or null], …]`: they may be no text."""
-    return Table(
+    letters = Table(
         "dead_letters",
         metadata,
         Column("id", BigInteger, Identity(always=True), nullable=False),
@@ -112,9 +112,16 @@ def _dead_letters(metadata: MetaData) -> Table:
         Column("count", Integer, nullable=False, server_default=text("1")),
         Column("outcome", Text, nullable=False),
         instant("replay_requested_at", nullable=True),
+        instant("replayed_at", nullable=True),
         PrimaryKeyConstraint("id", name="dead_letters_pkey"),
         UniqueConstraint("cluster_id", "topic", "partition", "offset", "consumer_group", name="dead_letters_message"),
     )
+    Index(
+        "dead_letters_replay",
+        letters.c.id,
+        postgresql_where=text("replay_requested_at IS NOT NULL AND replayed_at IS NULL"),
+    )
+    return letters
 
 
 def _watermarks(metadata: MetaData) -> Table:

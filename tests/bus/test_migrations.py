@@ -6,7 +6,12 @@ from alembic.operations import Operations
 from sqlalchemy import Connection, MetaData, inspect
 from sqlalchemy.schema import CreateSchema
 
-from shared.bus.migrations import create_bus_tables_v1, drop_bus_tables_v1
+from shared.bus.migrations import (
+    add_replay_v2,
+    create_bus_tables_v1,
+    drop_bus_tables_v1,
+    drop_replay_v2,
+)
 from shared.bus.tables import bus_tables
 from shared.database import make_engine
 
@@ -21,6 +26,7 @@ def migrate(connection: Connection) -> list[object]:
         opts={"include_schemas": True, "include_name": lambda name, kind, _: kind != "schema" or name == SCHEMA},
     )
     create_bus_tables_v1(Operations(context), SCHEMA)
+    add_replay_v2(Operations(context), SCHEMA)
     metadata = MetaData(schema=SCHEMA)
     bus_tables(metadata)
     return list(compare_metadata(context, metadata))
@@ -28,11 +34,13 @@ def migrate(connection: Connection) -> list[object]:
 
 def unmigrate(connection: Connection) -> list[str]:
     """Drop the tables by migration and return what is left."""
-    drop_bus_tables_v1(Operations(MigrationContext.configure(connection)), SCHEMA)
+    operations = Operations(MigrationContext.configure(connection))
+    drop_replay_v2(operations, SCHEMA)
+    drop_bus_tables_v1(operations, SCHEMA)
     return inspect(connection).get_table_names(SCHEMA)
 
 
-async def test_the_first_migration_makes_the_tables_that_the_kit_uses(database_url: str) -> None:
+async def test_migrations_make_the_tables_that_the_kit_uses(database_url: str) -> None:
     engine = make_engine(database_url, SCHEMA)
     async with engine.begin() as connection:
         assert await connection.run_sync(migrate) == []
