@@ -1,6 +1,6 @@
 """Every error of an HTTP request as problem details (RFC 9457) in Vietnamese and English, whatever went wrong."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -35,13 +35,13 @@ _FAULTS = (
 log = get_logger(__name__)
 
 
-def install_problems(app: FastAPI) -> None:
+def install_problems(app: FastAPI, *, on_unavailable: Callable[[], None] = lambda: None) -> None:
     """Answer every error as problem details (RFC 9457) in Vietnamese and English.
 
-    What a request cannot get while the world is broken (database, broker) is a 503, any other exception a 500 that is
-    logged with its traceback.
+    What a request cannot get while the world is broken (database, broker) is a 503, told to `on_unavailable`; any other
+    exception is a 500 that is logged with its traceback.
     """
-    app.add_middleware(LastResort)
+    app.add_middleware(LastResort, on_unavailable=on_unavailable)
 
     @app.exception_handler(ProblemError)
     async def on_problem(request: Request, error: ProblemError) -> JSONResponse:
@@ -80,8 +80,9 @@ def problem_response(error: ProblemError, instance: str) -> JSONResponse:
 class LastResort:
     """Answers what nothing else has answered, and gives every log line of a request its method and path."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, on_unavailable: Callable[[], None]) -> None:
         self._app = app
+        self._on_unavailable = on_unavailable
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; nobody who asked is left without an answer that he can read."""
@@ -100,6 +101,8 @@ class LastResort:
                 await self._app(scope, receive, watched)
             except Exception as error:  # the edge of a request: no fault of one may end without an answer
                 problem = _problem_of(error)
+                if problem.status is HTTPStatus.SERVICE_UNAVAILABLE:
+                    self._on_unavailable()
                 if answered:  # halfway: all that is left is to break the connection, so that nobody takes it for whole
                     raise
         if not answered:

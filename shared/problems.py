@@ -64,6 +64,9 @@ def unavailable(reason: Text) -> ProblemError:
         HTTPStatus.SERVICE_UNAVAILABLE,
         "unavailable",
         Text(vi="Hệ thống tạm thời chưa phục vụ được", en="The system cannot serve this at the moment"),
-        Text(vi=f"{reason.vi} Gửi lại sau vài giây.", en=f"{reason.en} Send it again in a few seconds."),
+        Text(
+            vi=f"{reason.vi} Gửi lại sau vài giây, nếu có Idempotency-Key thì cùng một khoá.",
+            en=f"{reason.en} Send it again in a few seconds, with the same Idempotency-Key where it had one.",
+        ),
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )

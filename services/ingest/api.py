@@ -1,15 +1,12 @@
 """The HTTP doors: packages as JSON or as a filled form, explanations, and what became of them."""
 
 import asyncio
-from collections.abc import Callable
 from http import HTTPStatus
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from services.ingest import metrics
 from services.ingest.api_models import OpenDelivery, PackageStatus, location
@@ -22,9 +19,8 @@ from services.ingest.http_doors import take_explanation, take_package
 from services.ingest.storage.deliveries import open_deliveries
 from services.ingest.storage.packages import Package, packages_by_id, submissions_of
 from shared.access import Identity
-from shared.bus.retry import is_transient
 from shared.http import identify, problem_response
-from shared.problems import ProblemError, UnavailableError
+from shared.problems import ProblemError
 from shared.text import Text
 
 router = APIRouter(prefix="/v1")
@@ -161,29 +157,6 @@ async def get_deliveries(
     async with context.units_of_work.sessions() as session:
         found = await open_deliveries(session, units, form)
     return [OpenDelivery.of(delivery) for delivery in found]
-
-
-def install_unavailable(app: FastAPI) -> None:
-    """Answer 503 while the world is broken; everything else stays our own fault (500)."""
-
-    async def on_error(request: Request, error: Exception) -> JSONResponse:
-        if not is_transient(error):
-            raise error
-        metrics.REFUSED.labels("unavailable").inc()
-        problem = ProblemError(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "unavailable",
-            Text(vi="Hệ thống tạm thời chưa nhận được", en="The system cannot take it at the moment"),
-            Text(
-                vi="Gửi lại sau vài giây, cùng Idempotency-Key.",
-                en="Send it again soon, with the same Idempotency-Key.",
-            ),
-            headers={"Retry-After": "2"},
-        )
-        return problem_response(problem, request.url.path)
-
-    for kind in (UnavailableError, DBAPIError, PoolTimeoutError, OSError, TimeoutError):
-        app.add_exception_handler(kind, cast("Callable[[Request, Exception], Any]", on_error))
 
 
 async def _answer(context: Context, outcome: Outcome) -> Response:

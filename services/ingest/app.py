@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from fastapi import FastAPI
 
-from services.ingest import api, openapi
+from services.ingest import api, metrics, openapi
 from services.ingest.agency_topics import AgencyTopics
 from services.ingest.broker_offsets import KafkaOffsets
 from services.ingest.catching_up import CatchUp
@@ -125,8 +125,7 @@ def build_app(
     app.state.context = Context(units_of_work, state, senders or ScopedSenders())
     app.state.bus = service_bus
     app.state.jobs = jobs
-    install_problems(app)
-    api.install_unavailable(app)
+    install_problems(app, on_unavailable=metrics.REFUSED.labels("unavailable").inc)
     app.include_router(health_router(readiness, clock, simulated=common.simulated, release=lambda: reader.release))
     app.include_router(api.router)
     openapi.describe(app)

@@ -1,6 +1,6 @@
 """Whatever goes wrong in a request, its sender reads what and whose fault it was, in two languages."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from enum import StrEnum
 from typing import Any
 
@@ -35,9 +35,9 @@ class Package(BaseModel):
 HIDDEN = "the secret of the connection"
 
 
-def an_app() -> FastAPI:
+def an_app(on_unavailable: Callable[[], None] = lambda: None) -> FastAPI:
     app = FastAPI()
-    install_problems(app)
+    install_problems(app, on_unavailable=on_unavailable)
 
     @app.get("/broken")
     async def broken() -> None:
@@ -108,6 +108,16 @@ async def test_a_broken_world_is_a_503_that_says_when_to_come_back(client: httpx
     assert int(answer.headers["retry-after"]) > 0
     assert problem["type"] == "urn:lienthong:problem:unavailable"
     assert HIDDEN not in answer.text
+
+
+async def test_only_what_will_pass_is_counted_as_unavailable() -> None:
+    counted: list[None] = []
+    transport = httpx.ASGITransport(app=an_app(lambda: counted.append(None)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        await client.get("/broken")
+        assert not counted
+        await client.get("/broker")
+        assert len(counted) == 1
 
 
 async def test_half_an_answer_is_never_taken_for_a_whole_one(client: httpx.AsyncClient) -> None:
