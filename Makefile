@@ -26,14 +26,15 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-demo: $(VENV)/.runtime ## play a month of reports on the embedded default and balance the books
-	@$(PY) -m demo
+demo: $(VENV)/.runtime ## play a month of reports on the embedded default and balance the books (SEED=n repeats one)
+	@$(PY) -m demo $(if $(SEED),--seed $(SEED))
 
 up: $(VENV)/.runtime ## run the same stack and stay; Ctrl-C stops it
 	@$(VENV)/bin/lienthong up
 
 test: $(VENV)/.dev ## all tests but those of the next two, on real parts
 	@$(PY) -m pytest -m "not deep and not faults"
+	@echo "Left out (deselected): what breaks a running stack (make faults), what takes minutes or hours (make deep)."
 
 faults: $(VENV)/.dev ## what breaks a running stack; CI runs it too
 	@$(PY) -m pytest -m "faults and not deep" --timeout 900
