@@ -20,8 +20,17 @@ NAMING_CONVENTION = {
     "pk": "pk_%(table_name)s",
 }
 
-TRANSIENT_SQLSTATE_CLASSES = ("08", "40", "53", "55", "57", "58")
-"""Connection, rollback (deadlock, serialisation), resources, lock, operator, system: PostgreSQL, appendix A."""
+TRANSIENT_SQLSTATE_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
+"""Connection, rollback (deadlock, serialisation), resources, lock, operator, system, the server's own faults (also a
+file that would grow too large): PostgreSQL, appendix A."""
+TRANSIENT_SQLSTATES = ("25006", "25P03", "25P04", "42501")
+"""Read-only (a standby, before it is promoted), a transaction that stood still too long, or lasted too long, and what
+the server may not do (a disk that became read-only, a grant that is missing): never the fault of a message."""
+
+IDLE_TRANSACTION_SECONDS = 30.0
+"""Then the database ends the session: a frozen process must not keep its locks for ever."""
+ANSWER_SECONDS_MAX = 2.0
+"""Within which the database answers who asks whether it is there: less than they wait who ask for readiness."""
 
 
 def schema_metadata(service: str) -> MetaData:
@@ -34,8 +43,10 @@ def instant(name: str, *, nullable: bool = False, now: bool = False) -> Column[o
     return Column(name, DateTime(timezone=True), nullable=nullable, server_default=func.now() if now else None)
 
 
-def make_engine(url: str, service: str, pool_size: int = 8) -> AsyncEngine:
-    """Return an engine; connections name the service, and never wait for a lock or a statement without end."""
+def make_engine(
+    url: str, service: str, pool_size: int = 8, idle_transaction_seconds: float = IDLE_TRANSACTION_SECONDS
+) -> AsyncEngine:
+    """Return an engine; connections name the service, and nobody waits for a lock or a statement without end."""
     return create_async_engine(
         url,
         pool_size=pool_size,
@@ -44,7 +55,11 @@ def make_engine(url: str, service: str, pool_size: int = 8) -> AsyncEngine:
         connect_args={
             "timeout": 10,
             "command_timeout": 60,
-            "server_settings": {"application_name": f"lienthong-{service}", "timezone": "UTC"},
+            "server_settings": {
+                "application_name": f"lienthong-{service}",
+                "timezone": "UTC",
+                "idle_in_transaction_session_timeout": str(round(idle_transaction_seconds * 1000)),
+            },
         },
     )
 
@@ -56,21 +71,24 @@ def is_transient(error: BaseException) -> bool:
             return True
         state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
         if state:
-            return str(state).startswith(TRANSIENT_SQLSTATE_CLASSES)
+            return _passes(str(state))
         return isinstance(error, OperationalError)
     if isinstance(error, PostgresError):
-        return str(getattr(error, "sqlstate", "")).startswith(TRANSIENT_SQLSTATE_CLASSES)
+        return _passes(str(getattr(error, "sqlstate", "")))
     return isinstance(error, OSError | TimeoutError | AsyncpgInterfaceError)
 
 
+def _passes(sqlstate: str) -> bool:
+    return sqlstate.startswith(TRANSIENT_SQLSTATE_CLASSES) or sqlstate in TRANSIENT_SQLSTATES
+
+
 async def database_answers(engine: AsyncEngine) -> bool:
-    """Whether the database answers a trivial query."""
+    """Whether the database answers a trivial query soon, and takes what is written."""
     try:
-        async with engine.connect() as connection:
-            await connection.execute(text("select 1"))
+        async with asyncio.timeout(ANSWER_SECONDS_MAX), engine.connect() as connection:
+            return await connection.scalar(text("select not current_setting('transaction_read_only')::bool")) is True
     except (DBAPIError, OSError, TimeoutError, PostgresError, AsyncpgInterfaceError):
         return False
-    return True
 
 
 def alembic_config(service: str, url: str) -> Config:

@@ -94,6 +94,7 @@ def build_app(
             **service_bus.readiness(),
             "database": await database_answers(engine),
             "catalogue": reader.release is not None,
+            "mail_server": sender.health.good,
             "jobs": jobs.alive,
         }
 

@@ -14,6 +14,7 @@ from services.notify.domain.letter import Letter
 from services.notify.domain.message import Envelope, build_message, sender_address
 from services.notify.domain.recheck import Recheck
 from services.notify.domain.steps import Step, package_of
+from services.notify.mail_health import MailHealth
 from services.notify.mail_server import Connection, MailRefusedError, MailServer, MailServerAwayError
 from services.notify.metrics import MAILS, SEND_FAILURES, SEND_SECONDS, STRUCK_OUT
 from services.notify.storage import deliveries, mails, steps
@@ -66,6 +67,7 @@ class Sender:
         *,
         ingest_url: str,
         simulated: bool,
+        health: MailHealth | None = None,
     ) -> None:
         self._units_of_work = units_of_work
         self._context = context
@@ -74,6 +76,7 @@ class Sender:
         self._recheck = recheck
         self._ingest_url = ingest_url
         self._simulated = simulated
+        self.health = health or MailHealth()
         self._next_send_at = 0.0
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -85,6 +88,7 @@ class Sender:
                     await self._send_due(connection, stopping)
             except MailServerAwayError as error:
                 # Nothing is claimed, so no mail uses up a try: this goes on as long as the server is away.
+                self.health.silent()
                 SEND_FAILURES.labels("server_away").inc()
                 log.warning("mail_server_away", error=str(error))
                 await backoff.pause(stopping)
@@ -93,6 +97,7 @@ class Sender:
         """Send over one connection until the queue is empty, the connection lost, or it has carried its share."""
         for _ in range(self._settings.mails_per_connection_max):
             if stopping.is_set() or (due := await self._next()) is None:
+                self.health.at_rest()
                 return
             claimed = await self._claim(*due)
             if claimed is not None and not await self._send(claimed, connection):
@@ -121,6 +126,7 @@ class Sender:
             if contact is None or not told:
                 reason = _reasons(struck_out)
                 await mails.finish(work.session, mail, MailState.SUPPRESSED, at=work.now, reason=reason)
+                self.health.done_with(mail.id, mail.contact_id)
                 MAILS.labels(mail.kind.value, MailState.SUPPRESSED.value).inc()
                 log.info("mail_suppressed", message_id=mail.message_id, unit=unit, reason=reason)
                 return None
@@ -172,6 +178,7 @@ class Sender:
         except MailRefusedError as error:
             await self._refused(claimed, error)
             return not error.connection_lost
+        self.health.taken(mail.id)
         SEND_SECONDS.observe(time.monotonic() - started_at)
         await reach("notify.before_sent")
         await self._sent(claimed, letter.subject)
@@ -220,8 +227,12 @@ class Sender:
         log.info("mail_sent", message_id=mail.message_id, unit=mail.unit, contact=mail.contact_id, kind=mail.kind.value)
 
     async def _refused(self, claimed: Claimed, error: MailRefusedError) -> None:
+        """Give a mail up, or put it back: for good only when the server meanwhile takes what others get."""
         mail = claimed.mail
-        if error.permanent or mail.attempt >= self._settings.attempts_max:
+        its_own_fault = self.health.refused(mail.id, mail.contact_id)
+        if error.connection_lost:
+            self.health.silent()
+        if its_own_fault and (error.permanent or mail.attempt >= self._settings.attempts_max):
             await self._fail(claimed, str(error))
             return
         SEND_FAILURES.labels("connection_lost" if error.connection_lost else "refused_for_now").inc()
@@ -236,6 +247,7 @@ class Sender:
 
     async def _fail(self, claimed: Claimed, reason: str) -> None:
         mail = claimed.mail
+        self.health.done_with(mail.id, mail.contact_id)
         async with self._units_of_work.begin([mail.unit]) as work:
             if not await mails.finish(work.session, mail, MailState.FAILED, at=work.now, reason=reason):
                 return

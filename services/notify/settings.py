@@ -47,7 +47,9 @@ class NotifySettings(BaseSettings):
         le=3600,
         description="how long a claimed mail is left to its sender, in machine time; longer than send_timeout_seconds",
     )
-    attempts_max: int = Field(default=48, ge=1, le=1000, description="tries of a mail that is refused for the moment")
+    attempts_max: int = Field(
+        default=48, ge=1, le=1000, description="tries of a mail that is refused while others are taken"
+    )
     retry_first_seconds: float = Field(
         default=5.0, gt=0, le=300, description="pause after the first refusal; it doubles"
     )

@@ -15,11 +15,14 @@ from shared.bus.locks import lock_number
 from shared.problems import UnavailableError
 
 QUERY_SECONDS_MAX = 10.0
+IDLE_SECONDS_MAX = 10.0
+"""A relay asks ten times a second. One that is silent so long is frozen: others must have its slots."""
 
-# A peer that has vanished without a word must not keep its locks for the two hours that systems wait by default.
+# A peer that has vanished without a word must not keep its locks for the two hours that systems wait by default; and
+# for a process that is frozen its system goes on answering.
 _KEEPALIVE = text(
     "SELECT set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false),"
-    " set_config('tcp_keepalives_count', '3', false)"
+    " set_config('tcp_keepalives_count', '3', false), set_config('idle_session_timeout', :idle_ms, false)"
 )
 _APPEAR = text("SELECT pg_advisory_lock_shared(:presence, 0)")
 _PRESENT = text(
@@ -42,13 +45,18 @@ class LockSession:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, engine: AsyncEngine, service: str) -> AsyncIterator["LockSession"]:
-        """Open the session and make this relay count as present; at the end all its locks are free."""
+    async def open(
+        cls, engine: AsyncEngine, service: str, idle_seconds_max: float = IDLE_SECONDS_MAX
+    ) -> AsyncIterator["LockSession"]:
+        """Open the session and make this relay count as present; at the end all its locks are free.
+
+        The database ends it when it is silent for `idle_seconds_max`; 0: never.
+        """
         connection = await engine.connect()
         try:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             session = cls(connection, service)
-            await session.execute(_KEEPALIVE)
+            await session.execute(_KEEPALIVE, {"idle_ms": str(round(idle_seconds_max * 1000))})
             await session.execute(_APPEAR, {"presence": session._presence})
             yield session
         finally:

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from services.notify.mail_health import MailHealth
 from services.notify.mail_server import MailRefusedError, MailServerAwayError, SmtpAddress, SmtpServer
 from services.notify.settings import NotifySettings
 from shared.events.notifications import NotificationFailedV1, NotificationSentV1, NotificationSuppressedV1
@@ -59,9 +60,13 @@ async def test_a_refusal_for_good_fails_that_mail_alone(world: World, post: Scri
     await two_mails_queued(world)
     post.answers = ["550 5.1.1 No such mailbox"]
     await world.send()
+    assert await states(world) == ["queued", "sent"], "a server that refuses all says the same"
+    assert world.health.good, "others get theirs"
     world.pass_machine_time(3600)
+    post.answers = ["550 5.1.1 No such mailbox"]
     await world.send()
     assert await states(world) == ["failed", "sent"]
+    assert world.health.good
     (failed,) = await world.published(NotificationFailedV1)
     assert failed.reason.startswith("550")
     assert failed.notices[0].delivery_id == MONTH
@@ -79,14 +84,48 @@ async def test_an_own_address_that_is_refused_fails_no_mail(world: World, post: 
     assert await states(world) == ["sent", "sent"]
 
 
-async def test_tries_come_to_an_end(make_world: MakeWorld, post: ScriptedSmtp) -> None:
+@pytest.mark.parametrize("answer", ["451 4.3.0 Never", "554 5.3.0 Nothing for nobody"])
+async def test_a_server_that_refuses_all_costs_no_mail(make_world: MakeWorld, post: ScriptedSmtp, answer: str) -> None:
     world = await two_mails_queued(make_world(settings=QUICK.model_copy(update={"attempts_max": 3})))
-    post.answers = ["451 4.3.0 Never"] * 6
-    for _ in range(5):
+    post.answers = [answer] * 20
+    for _ in range(10):
         await world.send()
         world.pass_machine_time(300)
+    assert await states(world) == ["queued", "queued"]
+    assert not world.health.good
+    assert post.answers == []
+    await world.send()
+    assert await states(world) == ["sent", "sent"]
+    assert sorted(post.named) == [SENT_MONTH, SENT_OTHER]
+    assert world.health.good
+
+
+class NullHealth(MailHealth):
+    """Takes each refusal for the mail's own fault."""
+
+    def refused(self, mail_id: int, contact_id: str) -> bool:
+        super().refused(mail_id, contact_id)
+        return True
+
+
+async def test_without_a_look_at_the_others_it_would_cost_all(make_world: MakeWorld, post: ScriptedSmtp) -> None:
+    world = await two_mails_queued(make_world(health=NullHealth()))
+    post.answers = ["554 5.3.0 Nothing for nobody"] * 2
+    await world.send()
     assert await states(world) == ["failed", "failed"]
-    assert post.asked == 6
+
+
+async def test_tries_come_to_an_end_while_others_get_their_mails(make_world: MakeWorld, post: ScriptedSmtp) -> None:
+    world = await two_mails_queued(make_world(settings=QUICK.model_copy(update={"attempts_max": 3})))
+    post.answers = ["451 4.3.0 Never"]
+    await world.send()
+    for _ in range(3):
+        post.answers = ["451 4.3.0 Never"]
+        world.health.taken(0)
+        world.pass_machine_time(300)
+        await world.send()
+    assert await states(world) == ["failed", "sent"]
+    assert post.asked == 4
 
 
 async def test_while_the_server_is_away_no_mail_uses_up_a_try(world: World) -> None:

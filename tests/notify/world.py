@@ -17,6 +17,7 @@ from services.notify.context import Context
 from services.notify.domain.recheck import Recheck, recheck
 from services.notify.handlers import handlers
 from services.notify.jobs import Jobs
+from services.notify.mail_health import MailHealth
 from services.notify.mail_server import MailServer
 from services.notify.sending import Sender
 from services.notify.settings import NotifySettings
@@ -83,6 +84,7 @@ class World:
     settings: NotifySettings = field(default_factory=lambda: QUICK)
     contacts: Sequence[ContactV1] = (a_contact(), OTHER_CONTACT)
     reminders: Sequence[tuple[int, time]] = ((2, time(8)),)
+    health: MailHealth = field(default_factory=MailHealth)
     context: Context = field(init=False)
 
     def __post_init__(self) -> None:
@@ -108,6 +110,7 @@ class World:
             self.recheck,
             ingest_url="http://ingest.example",
             simulated=True,
+            health=self.health,
         )
 
     async def feed(self, *events: Event[Any]) -> None:

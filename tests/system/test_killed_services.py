@@ -1,118 +1,36 @@
 """All services over sockets: each is killed among the work, and a replica that shares it; the books balance."""
 
-import asyncio
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 
-import httpx
 import pytest
 import pytest_asyncio
 
 from demo.facts import Judgement, Received
-from demo.sample import Sample
-from demo.stack import Addresses
-from demo.topics import TopicReader
-from deploy.embedded.ports import free_port
 from deploy.embedded.service_part import ServicePart
-from deploy.embedded.stack import DEFAULT_SAMPLE, DEFAULT_START, PROJECT, SERVICES, Stack, Wiring
-from tests.parts import make_folder, remove_folder, until
-from tests.system.agencies import Agencies, Package, packages
-from tests.system.books import disorder, imbalances, versions_judged
+from deploy.embedded.stack import DEFAULT_START, SERVICES
+from tests.parts import until
+from tests.system.agencies import packages
+from tests.system.books import disorder, imbalances
+from tests.system.town import Town, a_second, a_town
 
 pytestmark = pytest.mark.faults
 
 PACKAGE_COUNT = 200
 EVENT_COUNT = 500
-AT_ONCE = 4
-JUDGEMENTS = "lienthong_validate_judgements_total{"
-
-
-@dataclass
-class Town:
-    """A stack, all agencies of the sample, and one who reads the topics. The books go on over the module's tests."""
-
-    stack: Stack
-    sample: Sample
-    agencies: Agencies
-    reader: TopicReader
-    client: httpx.AsyncClient
-
-    async def send(self, sending: list[Package], at: Mapping[int, Callable[[], Awaitable[object]]]) -> None:
-        """Send all packages, a few at once; before the package of a number `at` something else is done."""
-        turn = asyncio.Semaphore(AT_ONCE)
-        # The packages of one unit go one after the other, so that its versions have one order.
-        by_unit: dict[str, list[int]] = defaultdict(list)
-        for number, package in enumerate(sending):
-            by_unit[package.unit].append(number)
-
-        async def send_all(numbers: list[int]) -> None:
-            for number in numbers:
-                async with turn:
-                    if number in at:
-                        await at[number]()
-                    await self.agencies.send(sending[number])
-
-        await asyncio.gather(*(send_all(numbers) for numbers in by_unit.values()))
-
-    async def settle(self) -> None:
-        """Wait until everything that was sent is judged and the books balance, or see that they do not."""
-        wanted = sum(self.agencies.acknowledged.values())
-        await until(lambda: self._judged_count() >= wanted, seconds=90)
-        await self.stack.wait_ready()
-        await until(lambda: not self.imbalances(), seconds=30)
-        assert self.reader.failure is None
-
-    def imbalances(self) -> list[str]:
-        return imbalances(self.agencies.acknowledged, self.agencies.by_kafka, self.reader.facts())
-
-    async def judged_by(self, url: str) -> float:
-        """Return how many judgements a replica of validate has made."""
-        lines = (await self.client.get(f"{url}/metrics")).text.splitlines()
-        return sum(float(line.split()[-1]) for line in lines if line.startswith(JUDGEMENTS))
-
-    def _judged_count(self) -> int:
-        judged = versions_judged(self.reader.facts())
-        return sum(1 for delivery, _ in judged if delivery in self.agencies.acknowledged)
 
 
 @pytest_asyncio.fixture(scope="module")
 async def town() -> AsyncIterator[Town]:
-    folder = make_folder()
-    sample = Sample.read(DEFAULT_SAMPLE)
-    kafka_units = frozenset(code for code, unit in sample.units.items() if unit.kafka_door)
-    try:
-        async with Stack(folder / "data") as stack, httpx.AsyncClient(timeout=30) as client:
-            addresses = Addresses.read(stack.addresses_file)
-            reader = TopicReader(addresses.bootstrap_servers, kafka_units)
-            await until(lambda: not reader.missing_topics())
-            reader.start()
-            yield Town(stack, sample, Agencies(addresses, kafka_units, client), reader, client)
-            reader.stop()
-    finally:
-        remove_folder(folder)
+    async with a_town() as town:
+        yield town
 
 
 @pytest_asyncio.fixture
 async def second_validate(town: Town) -> AsyncIterator[ServicePart]:
-    """Another replica of validate, beside the one that the stack looks after."""
-    replica = ServicePart(
-        "validate-2",
-        port=free_port(frozenset(town.stack.service_ports.values())),
-        command=[*Wiring().lienthong, "serve", "validate"],
-        environment=town.stack.environment,
-        folder=town.stack.data,
-        cwd=PROJECT,
-    )
-    await replica.start()
-
-    async def ready() -> bool:
-        return await replica.missing(town.client) is None
-
-    await until(ready, seconds=60)
-    yield replica
-    await replica.kill()
+    async with a_second("validate", town) as replica:
+        yield replica
 
 
 @pytest.mark.timeout(300)
