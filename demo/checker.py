@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from demo.checks import arrivals, deadlines, faults, judgements, mails
+from demo.checks import arrivals, deadlines, faults, judgements, mails, order
 from demo.checks.imbalance import Books, Imbalance
 from demo.expectations import expectations_of
 from demo.facts import Facts
@@ -17,11 +17,14 @@ CHECKS: tuple[Check, ...] = (
     arrivals.each_package_is_acknowledged_once,
     arrivals.each_answer_answers_something,
     arrivals.each_version_is_received_once,
+    order.each_version_follows_the_one_before,
     judgements.each_version_has_its_judgement,
+    order.each_unit_is_judged_in_order,
     judgements.each_package_has_its_answer,
     judgements.figures_are_the_accepted_ones,
     faults.each_wrong_package_is_rejected_once,
     faults.each_garbage_item_is_set_apart_once,
+    faults.each_repetition_is_answered_alike,
     deadlines.each_delivery_is_opened_once,
     deadlines.each_delivery_ends_as_it_must,
     mails.each_step_is_told_once,

@@ -77,7 +77,8 @@ Body = PackageBody | ExplanationBody | GarbageBody
 class Dispatch:
     """One thing to send at a stand, in a wave: what follows an answer is in a later wave than what it answers.
 
-    `item` is unique; `case` groups a package with its corrections and explanations.
+    `item` is unique; `case` groups a package with its corrections and explanations. `used_key` is the name of an
+    earlier item, under which this one goes out again with other content.
     """
 
     item: str
@@ -91,6 +92,12 @@ class Dispatch:
     body: Body
     reports: tuple[PlannedReport, ...] = ()
     status_expected: int | None = None
+    used_key: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What its sender calls it: the event's id, or the idempotency key."""
+        return self.used_key or self.item
 
 
 @dataclass(frozen=True, slots=True)

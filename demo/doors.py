@@ -1,9 +1,10 @@
 """The three doors, as strangers use them: a Kafka producer, JSON over HTTP, a filled form over HTTP."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from itertools import cycle
 from typing import Any
 from urllib.parse import quote
 
@@ -21,9 +22,9 @@ from demo.workbook import fill
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 JSON = "application/json"
 SEND_SECONDS_MAX = 20.0
+POLL_SECONDS = 0.1
 RETRY_SECONDS_MIN = 0.2
 RETRY_SECONDS_MAX = 2.0
-UNAVAILABLE_STATUS = 503
 
 
 def source_of(unit: str) -> str:
@@ -32,14 +33,17 @@ def source_of(unit: str) -> str:
 
 
 class KafkaDoor:
-    """Publishes on `agency.<unit>.submissions`."""
+    """Publishes on `agency.<unit>.submissions`; tries for so many seconds while the broker is away."""
 
-    def __init__(self, addresses: Addresses) -> None:
+    def __init__(self, addresses: Addresses, seconds_max: float = SEND_SECONDS_MAX) -> None:
+        self._seconds_max = seconds_max
         self._producer = Producer(
             {
                 "bootstrap.servers": addresses.bootstrap_servers,
                 "acks": "all",
                 "linger.ms": 5,
+                "enable.idempotence": True,  # a retry of the client's own must not become a second message
+                "message.timeout.ms": int(seconds_max * 1000),
                 "log_level": CRITICAL_LOGS,
             }
         )
@@ -49,9 +53,9 @@ class KafkaDoor:
         source = source_of(dispatch.unit)
         body = dispatch.body
         if isinstance(body, GarbageBody):
-            headers, value = spoiled_event(body, source, dispatch.item)
+            headers, value = spoiled_event(body, source, dispatch.key)
         else:
-            headers, value = cloud_event(body, source, dispatch.item)
+            headers, value = cloud_event(body, source, dispatch.key)
         delivered: Future[int] = Future()
 
         def report(error: KafkaError | None, message: Message) -> None:
@@ -62,15 +66,28 @@ class KafkaDoor:
 
         topic = f"agency.{dispatch.unit}.submissions"
         self._producer.produce(topic, value=value, headers=list(headers), on_delivery=report)
-        self._producer.flush(SEND_SECONDS_MAX)
-        return Sent(machine_at=datetime.now(UTC), item=dispatch.item, offset=delivered.result(timeout=0))
+        while not delivered.done():
+            self._producer.poll(POLL_SECONDS)
+        return Sent(machine_at=datetime.now(UTC), item=dispatch.item, offset=delivered.result())
 
 
 class HttpDoor:
-    """Posts packages, forms and explanations, and asks what became of them."""
+    """Posts packages, forms and explanations, and asks what became of them.
 
-    def __init__(self, addresses: Addresses, client: httpx.Client) -> None:
+    `replicas` are further addresses of ingest, tried in turn. It tries for so many seconds while nobody answers.
+    """
+
+    def __init__(
+        self,
+        addresses: Addresses,
+        client: httpx.Client,
+        replicas: Sequence[str] = (),
+        seconds_max: float = SEND_SECONDS_MAX,
+    ) -> None:
         self._addresses = addresses
+        self._ingest = cycle((addresses.services["ingest"], *replicas))
+        self._seconds_max = seconds_max
+        self._filled: dict[str, bytes] = {}  # a form that is sent again is the same file
         self.client = client
 
     def send(self, dispatch: Dispatch) -> Sent:
@@ -84,7 +101,7 @@ class HttpDoor:
             case ExplanationBody() as body:
                 path, content = "explanations", encoded(explanation_json(body))
             case PackageBody() as body if dispatch.door is Door.EXCEL:
-                content_type, content = XLSX, self._filled_form(dispatch.unit, body)
+                content_type, content = XLSX, self._file_of(dispatch, body)
             case PackageBody() as body:
                 content = encoded(package_json(body, numbers=True))
             case GarbageBody(Garbage.TORN_WORKBOOK, body):
@@ -96,11 +113,9 @@ class HttpDoor:
                     token = None
                 elif garbage.kind is Garbage.UNKNOWN_TOKEN:
                     token = f"{token}x"
-        headers = {"Content-Type": content_type, "Idempotency-Key": dispatch.item, **_authorization(token)}
+        headers = {"Content-Type": content_type, "Idempotency-Key": dispatch.key, **_authorization(token)}
         response = self._until_answered(
-            lambda: self.client.post(
-                f"{self._addresses.services['ingest']}/v1/{path}", content=content, headers=headers
-            )
+            lambda: self.client.post(f"{next(self._ingest)}/v1/{path}", content=content, headers=headers)
         )
         body_of = _json(response)
         location = response.headers.get("location", "")
@@ -116,11 +131,16 @@ class HttpDoor:
     def status(self, package_id: str, unit: str) -> Mapping[str, Any]:
         """Return what `GET /v1/packages/{id}` says."""
         response = self.client.get(
-            f"{self._addresses.services['ingest']}/v1/packages/{package_id}",
+            f"{next(self._ingest)}/v1/packages/{package_id}",
             headers=_authorization(self._addresses.unit_tokens[unit]),
         )
         response.raise_for_status()
         return _json(response)
+
+    def _file_of(self, dispatch: Dispatch, package: PackageBody) -> bytes:
+        if dispatch.item not in self._filled:
+            self._filled[dispatch.item] = self._filled_form(dispatch.unit, package)
+        return self._filled[dispatch.item]
 
     def _filled_form(self, unit: str, package: PackageBody) -> bytes:
         deliveries = [report.delivery for report in package.reports]
@@ -138,17 +158,16 @@ class HttpDoor:
         response.raise_for_status()
         return bytes(response.content)
 
-    @staticmethod
-    def _until_answered(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    def _until_answered(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
         """Ask again, as a unit's system would, while a service restarts or says that it cannot at the moment."""
         begun, pause = time.monotonic(), RETRY_SECONDS_MIN
         while True:
             try:
                 response = ask()
-                if response.status_code != UNAVAILABLE_STATUS or time.monotonic() - begun > SEND_SECONDS_MAX:
+                if not response.is_server_error or time.monotonic() - begun > self._seconds_max:
                     return response
             except httpx.TransportError:
-                if time.monotonic() - begun > SEND_SECONDS_MAX:
+                if time.monotonic() - begun > self._seconds_max:
                     raise
             time.sleep(pause)
             pause = min(2 * pause, RETRY_SECONDS_MAX)

@@ -82,7 +82,7 @@ def expectations_of(ledger: Iterable[AnyEntry], timetable: Timetable) -> Expecta
     if not entries or not isinstance(entries[0], Started):
         raise ValueError("the ledger does not begin with the start of the stack")
     started_at = entries[0].business_at
-    until = max([started_at, *(entry.business_at for entry in entries if isinstance(entry, ClockMoved))])
+    until = max(entry.business_at for entry in entries if isinstance(entry, Started | ClockMoved | Sending))
     sendings = [entry for entry in entries if isinstance(entry, Sending)]
     versions = _versions(sendings)
     stories = {due.delivery: Story(due, versions.get(due.delivery, []), until) for due in timetable.dues}

@@ -61,13 +61,13 @@ class ImpossibleFateError(Exception):
 
 @dataclass
 class Story:
-    """Collects what a unit sends about one package."""
+    """Collects what a unit sends about one package. `versions` counts what it has sent of each delivery."""
 
     owed: Owed
     oracle: Oracle
     chance: random.Random
     dispatches: list[Dispatch] = field(default_factory=list)
-    _versions: dict[Delivery, int] = field(default_factory=dict)
+    versions: dict[Delivery, int] = field(default_factory=dict)
 
     def tell(self, fate: Fate, fault: Fault | None = None, second: Fault | None = None) -> Sequence[Dispatch]:
         """Return what is sent, in order. Raises ImpossibleFateError."""
@@ -159,8 +159,8 @@ class Story:
             explanations: tuple[Explanation, ...] = ()
             if foreseen and found is not None:
                 verdict, explanations = Verdict.ACCEPTED_WITH_WARNINGS, self._explanations(found.rules)
-            version = self._versions.get(report.delivery, 0) + 1
-            self._versions[report.delivery] = version
+            version = self.versions.get(report.delivery, 0) + 1
+            self.versions[report.delivery] = version
             bodies.append(ReportBody(report.delivery, figures, explanations))
             count = sum(text != "" for text in figures.values())
             planned.append(
@@ -170,7 +170,7 @@ class Story:
         self._add(stand, wave, what, outcome=Outcome.RECEIVED, body=body, reports=tuple(planned))
 
     def _explain(self, stand: int, wave: int, delivery: Delivery, spoiled: Spoiled) -> None:
-        version = self._versions[delivery]
+        version = self.versions[delivery]
         body = ExplanationBody(delivery, version, self._explanations(spoiled.rules))
         planned = PlannedReport(
             delivery=str(delivery), version=version, verdict=Verdict.ACCEPTED_WITH_WARNINGS, observation_count=0

@@ -121,7 +121,14 @@ class Sent(Entry):
     problem: str | None = None
 
 
-AnyEntry = Annotated[Started | ClockMoved | Sending | Sent, Field(discriminator="kind")]
+class SendingAgain(Entry):
+    """Something that was sent is about to be sent again, the same under the same name; a `Sent` follows."""
+
+    kind: Literal["sending_again"] = "sending_again"
+    item: str
+
+
+AnyEntry = Annotated[Started | ClockMoved | Sending | Sent | SendingAgain, Field(discriminator="kind")]
 _ENTRY: TypeAdapter[AnyEntry] = TypeAdapter(AnyEntry)
 
 

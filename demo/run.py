@@ -17,11 +17,12 @@ from demo.expectations import expectations_of
 from demo.ledger import LedgerFile
 from demo.mailbox import MailboxReader
 from demo.outside import Outside
-from demo.planter import NotSettledError, Planter, start_of
+from demo.planter import Planter
 from demo.progress import Watcher
 from demo.report import Result, show
 from demo.sample import Sample
 from demo.scenario import Scenario, deal
+from demo.settler import NotSettledError, start_of
 from demo.stack import Addresses, Stack, StackError
 from demo.topics import TopicReader
 

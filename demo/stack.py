@@ -47,7 +47,7 @@ class Addresses:
         tokens = json.loads(Path(addresses["tokens"]).read_text(encoding="utf-8"))
         return cls(
             addresses["bootstrap_servers"],
-            addresses["mailbox"].rstrip("/"),
+            (addresses["mailbox"] or "").rstrip("/"),
             {service: addresses[service].rstrip("/") for service in SERVICES},
             tokens["units"],
             tokens["roles"],

@@ -1,6 +1,7 @@
 """Reads the outside of the bus in a thread, with a client that is a stranger to the project."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from threading import Event, Lock, Thread
@@ -8,6 +9,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from demo.facts import Answer
 from demo.records import (
     DEADLINES,
     FIGURES,
@@ -50,6 +52,7 @@ class TopicReader:
         ]
         self._lock = Lock()
         self._facts: dict[tuple[str, str], Fact] = {}
+        self._answers: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._figures: dict[str, int] = {}
         self._watermarks: dict[int, datetime] = {}
         self._partition_count = 0
@@ -86,6 +89,11 @@ class TopicReader:
         """Return what was read so far, in the order of arrival."""
         with self._lock:
             return list(self._facts.values())
+
+    def answers_to(self, unit: str, event_id: str) -> frozenset[str]:
+        """Return the kinds of the answers that a unit's event has got: received, rejected, verdict."""
+        with self._lock:
+            return frozenset(self._answers.get((unit, event_id), ()))
 
     def figures(self) -> dict[str, int]:
         """Return the version of the accepted figures by delivery."""
@@ -124,6 +132,8 @@ class TopicReader:
             fact = fact_of(record)
             if fact is not None:
                 self._facts.setdefault((record.source, record.id), fact)
+            if isinstance(fact, Answer) and fact.answers_id is not None:
+                self._answers[fact.unit, fact.answers_id].add(fact.kind)
 
     def _take_figures(self, delivery: str, value: bytes | str | None) -> None:
         with self._lock:

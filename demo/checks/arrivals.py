@@ -14,17 +14,8 @@ RECEIPT_DELAY_MAX = timedelta(minutes=10)  # a run never comes nearer than this 
 def answers_to(books: Books, sending: Sending, kind: str) -> list[Answer]:
     """Return the answers of a kind to what went to Kafka: by its id, or by its offset where the id is unreadable."""
     sent = books.sent.get(sending.item)
-    return [
-        answer
-        for answer in books.facts.answers
-        if answer.unit == sending.unit
-        and answer.kind == kind
-        and (
-            answer.answers_id == sending.ce_id
-            if sending.ce_id is not None
-            else sent is not None and answer.answers_id is None and answer.answers_offset == sent.offset
-        )
-    ]
+    name = sending.ce_id if sending.ce_id is not None else sent.offset if sent is not None else None
+    return books.answers.get((sending.unit, kind, name), []) if name is not None else []
 
 
 def package_of(books: Books, sending: Sending) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from demo.checks.arrivals import answers_to
 from demo.checks.imbalance import Books, Imbalance, compare
-from demo.ledger import Door, Outcome, Sending
+from demo.ledger import Door, Outcome, Sending, Sent
 
 UNPROCESSABLE_STATUS = 422
 CLIENT_ERRORS = range(400, 500)
@@ -42,6 +42,21 @@ def each_garbage_item_is_set_apart_once(books: Books) -> Iterator[Imbalance]:
     yield from compare("dead_letter", wanted, seen, lambda key: f"{key[0]}@{key[1]}")
     for sending in books.with_outcome(Outcome.REFUSED):
         yield from _refused(books, sending, sending.status_expected, with_findings=False)
+
+
+def each_repetition_is_answered_alike(books: Books) -> Iterator[Imbalance]:
+    """Look for the first answer, its status and its package, whenever a thing was sent again over HTTP."""
+    first: dict[str, Sent] = {}
+    for entry in books.ledger:
+        if not isinstance(entry, Sent) or entry.status is None:
+            continue
+        before = first.setdefault(entry.item, entry)
+        if (entry.status, entry.package_id) != (before.status, before.package_id):
+            yield Imbalance(
+                "answer_changed",
+                entry.item,
+                f"{entry.status} {entry.package_id}, at first {before.status} {before.package_id}",
+            )
 
 
 def _refused(books: Books, sending: Sending, status: int | None, *, with_findings: bool) -> Iterator[Imbalance]:

@@ -1,13 +1,13 @@
 """What the checks read, and what they yield."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
 from demo.expectations import Expectations
-from demo.facts import Facts
+from demo.facts import Answer, Facts
 from demo.ledger import AnyEntry, Outcome, Sending, Sent
 from demo.timetable import Timetable
 
@@ -40,6 +40,15 @@ class Books:
     def sent(self) -> dict[str, Sent]:
         """What came back at once, by item."""
         return {entry.item: entry for entry in self.ledger if isinstance(entry, Sent)}
+
+    @cached_property
+    def answers(self) -> dict[tuple[str, str, str | int | None], list[Answer]]:
+        """The answers on the topics by unit, kind and what they answer: an id, or an offset where there was none."""
+        found = defaultdict(list)
+        for answer in self.facts.answers:
+            name = answer.answers_id if answer.answers_id is not None else answer.answers_offset
+            found[answer.unit, answer.kind, name].append(answer)
+        return found
 
     def with_outcome(self, *outcomes: Outcome) -> list[Sending]:
         """Return the sendings that must end so."""

@@ -13,8 +13,9 @@ from demo.checks.imbalance import Imbalance
 from demo.dispatch import Dispatch
 from demo.facts import Facts, PackageStatus
 from demo.ledger import LedgerFile, Sending, Sent, read_ledger
-from demo.planter import NotSettledError, Planter
+from demo.planter import Planter
 from demo.scenario import Scenario
+from demo.settler import NotSettledError
 from demo.stands import Stand
 from tests.demo.ideal import IdealSystem
 from tests.demo.test_scenario import START, dealt, sample
