@@ -230,12 +230,12 @@ def _unit_of_topic(topic: str, work: Work[IngestState]) -> str:
 def _answer_id(record: Record, work: Work[IngestState]) -> str:
     """Return the id of the one answer to a message that has no usable id of its own."""
     place = (record.topic, str(record.partition), str(record.offset))
-    return deterministic_id(SERVICE, "rejected", work.context.cluster_id(), *place)
+    return deterministic_id(SERVICE, "rejected", work.cluster_id or "", *place)
 
 
 async def _advance(records: Sequence[Record], work: Work[IngestState]) -> None:
     ends = {(record.topic, record.partition): record.offset + 1 for record in records}
-    await advance_progress(work.session, work.context.cluster_id(), ends)
+    await advance_progress(work.session, work.cluster_id or "", ends)
 
 
 async def move_deliveries(run: Sequence[Event[DeadlineEvent]], work: Work[IngestState]) -> None:

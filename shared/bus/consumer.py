@@ -47,7 +47,7 @@ class Consumer(Generic[ContextT]):
         hold_seconds: float = HOLD_SECONDS,
     ) -> None:
         self.subscription = subscription
-        self._processor = processor
+        self.processor = processor
         self._divide = divide
         self._guard = guard or Guard()
         self._hold_seconds = hold_seconds
@@ -133,7 +133,7 @@ class Consumer(Generic[ContextT]):
 
     async def _set_apart(self, record: Record, fault: Exception) -> None:
         """Put a record aside that failed alone; while the guard is tripped, hold it and try again for ever."""
-        received = self._processor.read(record)
+        received = self.processor.read(record)
         ce_type = received.content.type or ""
         while True:
             if not self._guard.holds(ce_type):
@@ -151,7 +151,7 @@ class Consumer(Generic[ContextT]):
 
     async def _put_aside(self, record: Record, fault: Exception) -> Exception | None:
         """Store a record as a dead letter; return what hindered it."""
-        hindrance = await self._attempt(lambda: self._with_retries(lambda: self._processor.quarantine(record, fault)))
+        hindrance = await self._attempt(lambda: self._with_retries(lambda: self.processor.quarantine(record, fault)))
         if hindrance is None:
             self._log.error("message_put_aside", error=root_cause(fault), **_place(record), exc_info=fault)
         return hindrance
@@ -168,9 +168,9 @@ class Consumer(Generic[ContextT]):
 
     async def _take(self, records: Records) -> None:
         """Take records in, again and again while the world is broken; any other fault comes out."""
-        tally = await self._with_retries(lambda: self._processor.process(records))
+        tally = await self._with_retries(lambda: self.processor.process(records))
         if self._guard.counting:
-            self._guard.success({self._processor.read(record).content.type or "" for record in records})
+            self._guard.success({self.processor.read(record).content.type or "" for record in records})
         self._count(tally)
 
     async def _with_retries(self, action: Callable[[], Awaitable[ResultT]]) -> ResultT:

@@ -15,6 +15,8 @@ class Outcome(StrEnum):
     HANDLED = "handled"
     SKIPPED = "skipped"
     QUARANTINED = "quarantined"
+    REPEATED = "repeated"
+    """Of a dead letter alone: when it was replayed, its event had been taken in already, so nothing was done."""
 
 
 class Identity(NamedTuple):
@@ -29,6 +31,10 @@ class Inbox(Protocol):
 
     async def claim(self, session: AsyncSession, events: Sequence[tuple[Identity, Outcome]]) -> set[Identity]:
         """Record the events and return those that were not there before."""
+        ...
+
+    async def settle(self, session: AsyncSession, identity: Identity, outcome: Outcome) -> bool:
+        """Record that an event that was put aside is done now; False when it was done before."""
         ...
 
     async def contains(self, session: AsyncSession, identity: Identity) -> bool:
@@ -71,6 +77,16 @@ class PostgresInbox:
             },
         )
         return {Identity(source, event_id) for source, event_id in result}
+
+    async def settle(self, session: AsyncSession, identity: Identity, outcome: Outcome) -> bool:
+        """Turn `quarantined` into what has become of the event, or record one that could not be read before."""
+        row = insert(self._table).values(source=identity.source, id=identity.id, outcome=outcome.value)
+        settled = row.on_conflict_do_update(
+            index_elements=[self._table.c.source, self._table.c.id],
+            set_={"outcome": row.excluded.outcome},
+            where=self._table.c.outcome == Outcome.QUARANTINED.value,
+        ).returning(self._table.c.id)
+        return (await session.execute(settled)).first() is not None
 
     async def contains(self, session: AsyncSession, identity: Identity) -> bool:
         """Whether an event was taken in, also by the transaction of this session."""

@@ -7,6 +7,9 @@ HANDLED = Counter("lienthong_bus_handled", "Events handled, committed", ["servic
 DUPLICATES = Counter("lienthong_bus_duplicates", "Events dropped because the inbox had them", ["service", "group"])
 SKIPPED = Counter("lienthong_bus_skipped", "Events of types without a handler", ["service", "group"])
 DEAD_LETTERS = Counter("lienthong_bus_dead_letters", "Messages put aside, by reason", ["service", "group", "reason"])
+REPLAYED = Counter(
+    "lienthong_bus_replayed", "Dead letters replayed, by what became of them", ["service", "group", "outcome"]
+)
 RETRIES = Counter("lienthong_bus_retries", "Attempts that failed because the world was broken", ["service", "group"])
 REDONE = Counter("lienthong_bus_batches_redone", "Batches redone message by message", ["service", "group"])
 BATCH_SECONDS = Histogram(

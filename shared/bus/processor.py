@@ -10,6 +10,7 @@ from shared.bus.cloudevents import UnknownType, decode, readable_identity
 from shared.bus.errors import BadMessageError, Reason
 from shared.bus.handlers import Handlers
 from shared.bus.inbox import Identity, Outcome
+from shared.bus.letters import Letter
 from shared.bus.partitions import UNITLESS
 from shared.bus.quarantine import put_aside, root_cause
 from shared.bus.records import Record
@@ -82,12 +83,11 @@ class Processor(Generic[ContextT]):
         received = [self.read(record) for record in records]
         tally = Tally()
         async with self._units_of_work.begin(units=_units_to_lock(received)) as work:
+            work.cluster_id = self._cluster_id()
             fresh = await self._claim(received, work)
             tally.duplicates = len(received) - len(fresh)
             for _, run in groupby(fresh, key=lambda each: each.kind):
-                received_run = list(run)
-                with traced([each.record for each in received_run]):
-                    await self._take(received_run, work, tally)
+                await self._take(list(run), work, tally)
                 await reach("consumer.mid_batch")
         return tally
 
@@ -95,10 +95,37 @@ class Processor(Generic[ContextT]):
         """Put one record aside in a transaction of its own, because its handler failed."""
         each = self.read(record)
         async with self._units_of_work.begin(units={each.unit}) as work:
+            work.cluster_id = self._cluster_id()
             if self._deduplicate and each.identity is not None:
                 await work.parts.inbox.claim(work.session, [(each.identity, Outcome.QUARANTINED)])
             with traced([record]):
                 await self._put_aside(each, work, Reason.HANDLER_FAILED, root_cause(error))
+
+    async def replay(self, letter: Letter) -> Outcome | None:
+        """Take a dead letter in as if it came now, and commit; None when another replica does or did it.
+
+        Raises BadMessageError when it cannot be read now either, and whatever its handler raises: nothing was done.
+        """
+        each = self.read(letter.record)
+        if isinstance(each.content, BadMessageError):
+            raise each.content
+        async with self._units_of_work.begin(units=_units_to_lock([each])) as work:
+            work.cluster_id = letter.cluster_id
+            if not await work.parts.dead_letters.hold(work.session, letter.id):
+                return None
+            outcome = await self._settle(each, work)
+            if outcome is not Outcome.REPEATED:
+                await self._take([each], work, Tally())
+            await work.parts.dead_letters.settle(work.session, letter.id, outcome)
+        return outcome
+
+    async def keep(self, letter: Letter, error: BaseException) -> None:
+        """Leave a dead letter where it is, because it failed again. No hook is called: it was answered before."""
+        reason, detail = Reason.HANDLER_FAILED, root_cause(error)
+        if isinstance(error, BadMessageError):
+            reason, detail = error.reason, error.detail
+        async with self._units_of_work.begin() as work:
+            await work.parts.dead_letters.keep(work.session, letter.id, reason, detail)
 
     def read(self, record: Record) -> Received:
         """Read a record; never raises for what a sender may have done."""
@@ -132,10 +159,22 @@ class Processor(Generic[ContextT]):
             fresh.append(each)
         return fresh
 
+    async def _settle(self, each: Received, work: Work[ContextT]) -> Outcome:
+        """Record what becomes of a message that is replayed, unless its event was taken in before."""
+        if self._deduplicate and each.identity is not None and not self._is_transient(each):
+            fresh = await work.parts.inbox.settle(work.session, each.identity, each.outcome)
+            return each.outcome if fresh else Outcome.REPEATED
+        return each.outcome
+
     def _is_transient(self, each: Received) -> bool:
         return each.content.type is not None and self._units_of_work.topics.is_transient(each.content.type)
 
     async def _take(self, run: Sequence[Received], work: Work[ContextT], tally: Tally) -> None:
+        """Handle neighbours of one kind."""
+        with traced([each.record for each in run]):
+            await self._take_traced(run, work, tally)
+
+    async def _take_traced(self, run: Sequence[Received], work: Work[ContextT], tally: Tally) -> None:
         events = []
         for each in run:
             match each.content:

@@ -1,17 +1,19 @@
 """Dead letters: a message that cannot be processed is stored whole, then told of on `dlq.<service>`."""
 
 from base64 import b64encode
+from collections.abc import Collection
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import Boolean, Table, func, literal_column
+from sqlalchemy import Boolean, Table, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.bus import metrics
 from shared.bus.errors import Reason
 from shared.bus.inbox import Outcome
+from shared.bus.letters import Letter
 from shared.bus.records import Record
 from shared.bus.topics import dead_letters_of
 from shared.events.dead_letters import DeadLetterV1
@@ -25,10 +27,26 @@ VALUE_BYTES_TOLD_MAX = 4 * 1024 * 1024
 
 
 class DeadLetters(Protocol):
-    """Stores messages that could not be processed."""
+    """Stores messages that could not be processed, and gives those out again that are to be replayed."""
 
     async def store(self, session: AsyncSession, record: Record, letter: DeadLetterV1, cluster_id: str) -> bool:
         """Store a message; return whether it is the first time that it comes here."""
+        ...
+
+    async def next_to_replay(self, session: AsyncSession, groups: Collection[str]) -> Letter | None:
+        """Return the oldest message that somebody asked to replay, None when there is none."""
+        ...
+
+    async def hold(self, session: AsyncSession, letter_id: int) -> bool:
+        """Hold a message for the transaction, to replay it; False when another replica does, or it is done."""
+        ...
+
+    async def settle(self, session: AsyncSession, letter_id: int, outcome: Outcome) -> None:
+        """Record what became of a message that was replayed."""
+        ...
+
+    async def keep(self, session: AsyncSession, letter_id: int, reason: Reason, detail: str) -> None:
+        """Record that a message failed again, and why: it waits until somebody asks once more."""
         ...
 
 
@@ -63,6 +81,54 @@ class PostgresDeadLetters:
             set_={"count": self._table.c.count + 1, "last_seen": func.now()},
         ).returning(literal_column("xmax = 0", Boolean))  # PostgreSQL: zero for a row that this statement inserted
         return bool(await session.scalar(upsert))
+
+    async def next_to_replay(self, session: AsyncSession, groups: Collection[str]) -> Letter | None:
+        """Look into the index of those that wait; their order is that in which they were put aside."""
+        table = self._table
+        waiting = (
+            select(table)
+            .where(
+                table.c.replay_requested_at.isnot(None),
+                table.c.replayed_at.is_(None),
+                table.c.consumer_group.in_(groups),
+            )
+            .order_by(table.c.id)
+            .limit(1)
+        )
+        row = (await session.execute(waiting)).first()
+        return None if row is None else Letter.of(row)
+
+    async def hold(self, session: AsyncSession, letter_id: int) -> bool:
+        """Lock the row, unless somebody else has."""
+        table = self._table
+        row = (
+            select(table.c.id)
+            .where(table.c.id == letter_id, table.c.replay_requested_at.isnot(None), table.c.replayed_at.is_(None))
+            .with_for_update(skip_locked=True)
+        )
+        return (await session.execute(row)).first() is not None
+
+    async def settle(self, session: AsyncSession, letter_id: int, outcome: Outcome) -> None:
+        """Write outcome and instant."""
+        table = self._table
+        await session.execute(
+            update(table).where(table.c.id == letter_id).values(outcome=outcome.value, replayed_at=func.now())
+        )
+
+    async def keep(self, session: AsyncSession, letter_id: int, reason: Reason, detail: str) -> None:
+        """Take the request back, unless the message is done meanwhile."""
+        table = self._table
+        await session.execute(
+            update(table)
+            .where(table.c.id == letter_id, table.c.replayed_at.is_(None))
+            .values(
+                reason=reason.value,
+                detail=_told(detail),
+                count=table.c.count + 1,
+                last_seen=func.now(),
+                replay_requested_at=None,
+            )
+        )
 
 
 async def put_aside(
@@ -99,12 +165,16 @@ def dead_letter(record: Record, *, group: str, reason: Reason, detail: str) -> D
         timestamp=datetime.fromtimestamp(record.timestamp / 1000, UTC),
         consumer_group=group,
         reason=reason.value,
-        detail=printable(detail)[:DETAIL_LENGTH_MAX],
+        detail=_told(detail),
         sha256=sha256(record.value or b"").hexdigest(),
         key=_encoded(record.key),
         value=_encoded(value),
         headers=tuple((name, _encoded(value)) for name, value in record.headers),
     )
+
+
+def _told(detail: str) -> str:
+    return printable(detail)[:DETAIL_LENGTH_MAX]
 
 
 def _encoded(value: bytes | None) -> bytes | None:

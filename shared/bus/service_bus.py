@@ -22,6 +22,7 @@ from shared.bus.processor import Processor
 from shared.bus.publisher import Publisher
 from shared.bus.quarantine import root_cause
 from shared.bus.relay import Relay
+from shared.bus.replay import Replayer
 from shared.bus.retry import Backoff
 from shared.bus.subscription import Subscription
 from shared.bus.table import Apply, CompactedTable
@@ -80,6 +81,7 @@ class ServiceBus(Generic[ContextT]):
         )
         self.consumers: list[Consumer[ContextT]] = []
         self.tables: list[CompactedTable] = []
+        self._replayer = Replayer(units_of_work, self.consumers)
         self._broker = KafkaBroker(
             bootstrap_servers,
             logger=_faststream_log(),
@@ -181,6 +183,7 @@ class ServiceBus(Generic[ContextT]):
         self._relaying.expect_end()
         for consumer in self.consumers:
             consumer.stop()
+        self._replayer.stop()
         self.relay.stop()
         try:
             async with asyncio.timeout(GRACEFUL_SECONDS + STOP_MARGIN_SECONDS):
@@ -222,6 +225,7 @@ class ServiceBus(Generic[ContextT]):
         if self.consumers:
             await self._until_done("start consumers", self._start_broker)
             self._parts.start("consumers", self._watch_consumers())
+            self._parts.start("replay", self._replayer.run())
         self._consuming.set()
         log.info("bus_ready", service=self.service)
 

@@ -46,6 +46,8 @@ class Work(Generic[ContextT]):
         self.parts = parts
         self.topics = topics
         self.written_slots: set[int] = set()
+        self.cluster_id: str | None = None
+        """The Kafka cluster that the consumed records lie on: of a replayed one an earlier cluster, perhaps."""
         self._locked: set[str] = set()
         self._rows: list[OutboxRow] = []
         self._records: dict[int, tuple[object, Record]] = {}

@@ -91,7 +91,7 @@ class World:
         self.units_of_work = self.app.state.context.units_of_work
         service_bus = self.app.state.bus
         service_bus.cluster._cluster_id = CLUSTER
-        self.packages, self.events = (consumer._processor for consumer in service_bus.consumers)
+        self.packages, self.events = (consumer.processor for consumer in service_bus.consumers)
 
     async def begin(self, snapshot: Snapshot | None = None) -> None:
         """Let the catalogue, the tokens and the deliveries of June be known, and open the doors."""
