@@ -35,6 +35,8 @@ FAILPOINTS = (
     "consumer.rebalance",  # partitions are being given out
     "notify.before_sent",  # the mail server has taken the mail, and we have not recorded it
     "catalogue.release",  # in the transaction of a release, between entities and marker
+    "ingest.body_ended",  # a request has come in, its transaction has not begun
+    "ingest.before_commit",  # in the transaction of a request, everything written
     "ingest.watermark",  # in the transaction of the watermark
 )
 """All places, each in the code once."""

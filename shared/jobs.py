@@ -1,9 +1,10 @@
 """What the clock starts: a service's jobs, each run again and again."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
-from prometheus_client import Counter
+from prometheus_client import Counter as Metric
 
 from shared.bus.quarantine import root_cause
 from shared.bus.retry import StoppedError, pause, until_it_works
@@ -11,6 +12,8 @@ from shared.logs import get_logger
 from shared.vital import OnLoss, VitalTasks
 
 STOP_SECONDS_MAX = 10.0
+TRIES_UNNOTICED = 4
+"""A job that has failed less often in a row has met a hiccup: about a second."""
 
 log = get_logger(__name__)
 
@@ -24,15 +27,16 @@ class JobRunner:
     of ours ends the job and with it the process, which begins anew.
     """
 
-    def __init__(self, failures: Counter, on_loss: OnLoss | None = None) -> None:
+    def __init__(self, failures: Metric, on_loss: OnLoss | None = None) -> None:
         self.stopping = asyncio.Event()
+        self._tries: Counter[str] = Counter()
         self._failures = failures
         self._tasks = VitalTasks(on_loss)
 
     @property
     def alive(self) -> bool:
-        """Whether no job has ended by a fault of ours; readiness tells."""
-        return self._tasks.alive
+        """Whether no job has ended by a fault of ours, or fails again and again; readiness tells."""
+        return self._tasks.alive and all(count < TRIES_UNNOTICED for count in self._tries.values())
 
     def repeat(self, name: str, job: Job, seconds: float, *, after: Job | None = None) -> None:
         """Run a job every so many seconds, once `after` has returned."""
@@ -49,6 +53,7 @@ class JobRunner:
     async def until_done(self, name: str, job: Job) -> None:
         """Run a job until it has worked once; raises StoppedError when stopped before."""
         await until_it_works(job, stopping=self.stopping, on_retry=lambda error: self._waits(name, error))
+        self._tries.pop(name, None)
 
     async def stop(self, seconds_max: float = STOP_SECONDS_MAX) -> None:
         """Let what is being done end, but not for ever."""
@@ -89,4 +94,5 @@ class JobRunner:
 
     def _waits(self, name: str, error: BaseException) -> None:
         self._failures.labels(name).inc()
+        self._tries[name] += 1
         log.warning("job_waits", job=name, error=root_cause(error))

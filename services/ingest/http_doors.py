@@ -35,6 +35,7 @@ from shared.bus.unit_of_work import UnitOfWorkFactory
 from shared.bus.work import Work
 from shared.events.agency import Answered, ExplanationV1, PackageV1
 from shared.events.submissions import Channel
+from shared.failpoints import reach
 from shared.problems import ProblemError, UnavailableError
 from shared.text import Text
 
@@ -108,10 +109,12 @@ async def _inside(request: Request, channel: Channel) -> AsyncIterator[Ticket]:
 
 @asynccontextmanager
 async def _transaction(request: Request, ticket: Ticket) -> AsyncIterator[Work]:  # type: ignore[type-arg]
+    await reach("ingest.body_ended")
     units_of_work: UnitOfWorkFactory = request.context.units_of_work  # type: ignore[type-arg]
     async with units_of_work.begin([request.unit]) as work:
         await request.context.state.http_source.confirm(work.session, ticket)
         yield work
+        await reach("ingest.before_commit")
 
 
 async def _arrival(request: Request, body: bytes, channel: Channel, ticket: Ticket) -> Arrival:

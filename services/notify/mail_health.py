@@ -2,6 +2,8 @@
 
 CONTACTS_MIN = 2
 """One mailbox that takes nothing is its owner's matter; two in a row are the server's."""
+PROOFS_MIN = 2
+"""How often a mail must be refused again after others were taken, until the fault is its own: a server may waver."""
 
 
 class MailHealth:
@@ -11,7 +13,7 @@ class MailHealth:
         self._silent = False
         self._refused: dict[str, None] = {}  # contacts since the last mail that was taken
         self._taken_count = 0
-        self._taken_at_refusal: dict[int, int] = {}
+        self._proofs: dict[int, tuple[int, int]] = {}  # by mail: how often, and how many were taken at its last refusal
 
     @property
     def good(self) -> bool:
@@ -31,20 +33,21 @@ class MailHealth:
         self._silent = False
         self._refused.clear()
         self._taken_count += 1
-        self._taken_at_refusal.pop(mail_id, None)
+        self._proofs.pop(mail_id, None)
 
     def refused(self, mail_id: int, contact_id: str) -> bool:
-        """Note a refusal; return whether it has taken other mails since it refused the same one before.
+        """Note a refusal; return whether the fault is that mail's: again and again it was refused and others taken.
 
-        Then the fault is that mail's. Else the server may refuse all: a mail is not given up for that.
+        Else the server may refuse all: a mail is not given up for that.
         """
         self._silent = False
         self._refused[contact_id] = None
-        before = self._taken_at_refusal.get(mail_id)
-        self._taken_at_refusal[mail_id] = self._taken_count
-        return before is not None and self._taken_count > before
+        proofs, taken_count = self._proofs.get(mail_id, (0, self._taken_count))
+        proofs += self._taken_count > taken_count
+        self._proofs[mail_id] = proofs, self._taken_count
+        return proofs >= PROOFS_MIN
 
     def done_with(self, mail_id: int, contact_id: str) -> None:
         """Forget a mail that was given up, or is not sent any more: it says nothing of the server."""
         self._refused.pop(contact_id, None)
-        self._taken_at_refusal.pop(mail_id, None)
+        self._proofs.pop(mail_id, None)

@@ -27,6 +27,8 @@ from shared.bus.work import ContextT
 from shared.failpoints import reach
 
 COMMIT_SECONDS_MAX = 10.0
+TRIES_UNNOTICED = 4
+"""A batch that was tried less often in a row has met a hiccup: about a second."""
 HOLD_SECONDS = 3.0
 """Between two attempts at a message that the guard holds."""
 
@@ -54,6 +56,7 @@ class Consumer(Generic[ContextT]):
         self._labels = (service, subscription.group)
         self._log = log.bind(group=subscription.group)
         self._stopping = asyncio.Event()
+        self._tries = 0
         self._rebalances = _Rebalances(self._labels)
         self._committed: dict[TopicPartition, int] = {}
         self._finished_at = time.monotonic()
@@ -84,6 +87,11 @@ class Consumer(Generic[ContextT]):
     def held(self) -> bool:
         """Whether the guard keeps it from going on."""
         return self._guard.tripped
+
+    @property
+    def hindered(self) -> bool:
+        """Whether a broken world makes it try the same again and again."""
+        return self._tries >= TRIES_UNNOTICED
 
     def stop(self) -> None:
         """Give up what is being retried; a transaction in flight still ends. The broker's stop comes after this."""
@@ -175,10 +183,14 @@ class Consumer(Generic[ContextT]):
 
     async def _with_retries(self, action: Callable[[], Awaitable[ResultT]]) -> ResultT:
         def on_retry(error: BaseException) -> None:
+            self._tries += 1
             metrics.RETRIES.labels(*self._labels).inc()
             self._log.warning("retrying", error=root_cause(error))
 
-        return await until_it_works(action, stopping=self._stopping, on_retry=on_retry)
+        try:
+            return await until_it_works(action, stopping=self._stopping, on_retry=on_retry)
+        finally:
+            self._tries = 0
 
     def _count(self, tally: Tally) -> None:
         metrics.DUPLICATES.labels(*self._labels).inc(tally.duplicates)

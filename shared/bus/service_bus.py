@@ -197,7 +197,8 @@ class ServiceBus(Generic[ContextT]):
     def readiness(self) -> dict[str, bool]:
         """Return what is in order, by part.
 
-        `broker`, `parts` (none has ended), `topics`, `relay`, `table <topic>`, `assignment <group>`, `guard`.
+        `broker`, `parts` (none has ended), `topics`, `relay`, `table <topic>`, `assignment <group>`,
+        `work` (no batch is tried again and again), `guard`.
         """
         return {
             "broker": self.cluster.reachable,
@@ -206,6 +207,7 @@ class ServiceBus(Generic[ContextT]):
             "relay": self.relay.connected,
             **{f"table {table.topic}": table.ready.is_set() for table in self.tables},
             **{f"assignment {each.subscription.group}": each.assigned for each in self.consumers},
+            "work": not any(consumer.hindered for consumer in self.consumers),
             "guard": not any(consumer.held for consumer in self.consumers),
         }
 

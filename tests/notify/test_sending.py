@@ -61,10 +61,12 @@ async def test_a_refusal_for_good_fails_that_mail_alone(world: World, post: Scri
     post.answers = ["550 5.1.1 No such mailbox"]
     await world.send()
     assert await states(world) == ["queued", "sent"], "a server that refuses all says the same"
-    assert world.health.good, "others get theirs"
-    world.pass_machine_time(3600)
-    post.answers = ["550 5.1.1 No such mailbox"]
-    await world.send()
+    for _ in range(2):
+        assert world.health.good, "others get theirs"
+        world.health.taken(0)
+        world.pass_machine_time(3600)
+        post.answers = ["550 5.1.1 No such mailbox"]
+        await world.send()
     assert await states(world) == ["failed", "sent"]
     assert world.health.good
     (failed,) = await world.published(NotificationFailedV1)

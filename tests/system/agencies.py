@@ -19,6 +19,7 @@ from demo.wire import cloud_event, encoded, package_json
 
 TRY_AGAIN = {502, 503, 504}
 RETRY_SECONDS = 0.2
+BROKER_SECONDS_MAX = 150
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,9 @@ class Agencies:
     client: httpx.AsyncClient
     acknowledged: Counter[str] = field(default_factory=Counter)
     by_kafka: int = 0
+    by_http: int = 0
+    turned_away: Counter[int] = field(default_factory=Counter)
+    """Answers that asked to come again, by status; 0: there was no answer."""
 
     def __post_init__(self) -> None:
         self._producer = Producer({"bootstrap.servers": self.addresses.bootstrap_servers, "acks": "all"})
@@ -74,10 +78,11 @@ class Agencies:
         if package.unit in self.kafka_units:
             headers, value = cloud_event(package.body, f"urn:test:{package.unit.lower()}", package.key)
             self._producer.produce(f"agency.{package.unit}.submissions", value=value, headers=list(headers))
-            assert await asyncio.to_thread(self._producer.flush, 30) == 0, "the broker did not take it"
+            assert await asyncio.to_thread(self._producer.flush, BROKER_SECONDS_MAX) == 0, "the broker did not take it"
             self.by_kafka += 1
         else:
             await self._post(package)
+            self.by_http += 1
         self.acknowledged.update(str(delivery) for delivery in package.deliveries)
 
     async def _post(self, package: Package) -> None:
@@ -93,9 +98,11 @@ class Agencies:
                     },
                 )
             except httpx.TransportError:
+                self.turned_away[0] += 1
                 await asyncio.sleep(RETRY_SECONDS)  # the service is down; the same key makes a second try harmless
                 continue
             if response.status_code not in TRY_AGAIN:
                 assert response.status_code == 202, response.text
                 return
+            self.turned_away[response.status_code] += 1
             await asyncio.sleep(RETRY_SECONDS)

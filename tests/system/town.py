@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,6 +17,7 @@ from demo.topics import TopicReader
 from deploy.embedded.ports import free_port
 from deploy.embedded.service_part import ServicePart
 from deploy.embedded.stack import DEFAULT_SAMPLE, PROJECT, Stack, Wiring
+from shared.clock import ClockFile, SimulatedClock
 from tests.parts import make_folder, remove_folder, until
 from tests.system.agencies import Agencies, Package
 from tests.system.books import imbalances, versions_judged
@@ -22,6 +25,8 @@ from tests.system.books import imbalances, versions_judged
 AT_ONCE = 4
 JUDGEMENTS = "lienthong_validate_judgements_total{"
 SETTLE_SECONDS_MAX = 90.0
+CLOCK_LEAD = timedelta(seconds=1)
+"""A new offset holds so much later, so that every process has read it by then."""
 
 
 @dataclass
@@ -55,14 +60,31 @@ class Town:
         await asyncio.gather(*(send_all(numbers) for numbers in by_unit.values()))
 
     @asynccontextmanager
-    async def sending(self, packages: Sequence[Package]) -> AsyncIterator[None]:
-        """Send packages beside what is done inside; at the end all must have been acknowledged."""
+    async def sending(self, packages: Sequence[Package]) -> AsyncIterator[asyncio.Task[None]]:
+        """Send packages beside what is done inside; the task ends when all are acknowledged."""
         task = asyncio.create_task(self.send(packages))
         try:
-            yield
-            await task
-        finally:
+            yield task
+        except BaseException:
             task.cancel()
+            raise
+
+    def now(self) -> datetime:
+        """Return business time."""
+        return SimulatedClock(self._clock_file()).now()
+
+    async def move_clock(self, to: datetime) -> None:
+        """Let it be an instant (business time), also one that is gone; return when it is."""
+        start = datetime.now(UTC) + CLOCK_LEAD
+        self._clock_file().append(to - start, start)
+        await asyncio.sleep((start - datetime.now(UTC)).total_seconds())
+
+    async def watermark_is_past(self, instant: datetime, seconds: float = 30) -> None:
+        """Wait until the least watermark is behind an instant (business time)."""
+        await until(lambda: (self.reader.watermark() or instant) > instant, seconds)
+
+    def _clock_file(self) -> ClockFile:
+        return ClockFile(Path(self.stack.environment["LIENTHONG_CLOCK"] or ""))
 
     async def settle(self) -> None:
         """Wait until everything that was sent is judged and the books balance, or see that they do not."""
@@ -116,13 +138,16 @@ async def a_town(environment: Mapping[str, str] | None = None, *, smtp_url: str 
 
 @asynccontextmanager
 async def a_second(
-    service: str, town: Town, environment: Mapping[str, str] | None = None
+    service: str,
+    town: Town,
+    environment: Mapping[str, str] | None = None,
+    command: Sequence[str] | None = None,
 ) -> AsyncIterator[ServicePart]:
     """Start another replica of a service, beside the one that the stack looks after."""
     replica = ServicePart(
         f"{service}-2",
         port=free_port(frozenset(town.stack.service_ports.values())),
-        command=[*Wiring().lienthong, "serve", service],
+        command=command or [*Wiring().lienthong, "serve", service],
         environment={**town.stack.environment, **(environment or {})},
         folder=town.stack.data,
         cwd=PROJECT,
