@@ -53,8 +53,10 @@ Mood = Callable[[Post], AbstractAsyncContextManager[None]]
 async def gone(post: Post) -> AsyncIterator[None]:
     """Nobody listens."""
     await post.close()
-    yield
-    await post.open()
+    try:
+        yield
+    finally:
+        await post.open()
 
 
 @asynccontextmanager
@@ -67,33 +69,41 @@ async def mute(post: Post) -> AsyncIterator[None]:
 
     await post.close()
     server = await asyncio.start_server(hear, HOST, post.port)
-    yield
-    server.close()
-    await post.open()
+    try:
+        yield
+    finally:
+        server.close()
+        await post.open()
 
 
 @asynccontextmanager
 async def mute_after_data(post: Post) -> AsyncIterator[None]:
     """A whole mail is handed over, and nothing is said."""
     post.silent = True
-    yield
-    post.silent = False
+    try:
+        yield
+    finally:
+        post.silent = False
 
 
 @asynccontextmanager
 async def busy(post: Post) -> AsyncIterator[None]:
     """Every mail is refused for the moment."""
     post.answer = "451 4.3.0 Later"
-    yield
-    post.answer = ""
+    try:
+        yield
+    finally:
+        post.answer = ""
 
 
 @asynccontextmanager
 async def broken(post: Post) -> AsyncIterator[None]:
     """Every mail is refused for good, though nothing is wrong with it."""
     post.answer = "554 5.3.0 Nothing for nobody"
-    yield
-    post.answer = ""
+    try:
+        yield
+    finally:
+        post.answer = ""
 
 
 MOODS: tuple[Mood, ...] = (gone, busy, broken, mute, mute_after_data)

@@ -31,6 +31,7 @@ QUICK_MAIL = {
     "LIENTHONG_NOTIFY_RETRY_FIRST_SECONDS": "0.2",
     "LIENTHONG_NOTIFY_RETRY_SECONDS_MAX": "1",
     "LIENTHONG_NOTIFY_MAILS_PER_SECOND_MAX": "5",
+    "LIENTHONG_NOTIFY_MAILS_PER_CONNECTION_MAX": "2",
 }
 LONG = [
     pytest.param("postgres", killed, 20.0, id="postgres-killed-20s", marks=pytest.mark.deep),
