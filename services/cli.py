@@ -23,12 +23,12 @@ class LazyGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands."""
-        return [*(service.value for service in Service), *super().list_commands(ctx)]
+        return [*COMMANDS, *super().list_commands(ctx)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command by its name, None when there is none."""
-        if cmd_name in set(Service):
-            command = typer.main.get_command(import_module(f"services.{cmd_name}.cli").app)
+        if cmd_name in COMMANDS:
+            command = typer.main.get_command(import_module(COMMANDS[cmd_name]).app)
             command.name = cmd_name
             return command
         return super().get_command(ctx, cmd_name)
@@ -52,6 +52,10 @@ class Service(StrEnum):
     INGEST = "ingest"
     VALIDATE = "validate"
     NOTIFY = "notify"
+
+
+COMMANDS = {**{service.value: f"services.{service.value}.cli" for service in Service}, "dlq": "services.dlq"}
+"""Subcommands by name, and where they are."""
 
 
 @main.command()
@@ -84,6 +88,19 @@ def migrate() -> None:
     settings = CommonSettings()
     configure_logs("migrate", settings.log_format, "WARNING")
     asyncio.run(migrate_schemas([service.value for service in Service], settings.database_url))
+
+
+@main.command()
+def recover(
+    service: Service,
+    copied: Annotated[
+        str | None, typer.Option(help="when the copy was taken, ISO 8601 with offset; unless said, its last event")
+    ] = None,
+) -> None:
+    """Make a service whole again whose database was restored from a copy; it must not run. See docs/operations."""
+    from services.recover import run  # noqa: PLC0415 -- as above
+
+    run(service.value, copied)
 
 
 @clock_commands.command()
