@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test faults lint types contracts generate check-generated licences ci deep lock clean
+.PHONY: help demo up test faults chaos lint types contracts generate check-generated licences ci deep lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -38,6 +38,11 @@ test: $(VENV)/.dev ## all tests but those of the next two, on real parts
 
 faults: $(VENV)/.dev ## what breaks a running stack; CI runs it too
 	@$(PY) -m pytest -m "faults and not deep" --timeout 900
+
+KILLS ?= 200
+SEED ?=
+chaos: $(VENV)/.dev ## break everything KILLS times while packages flow, and balance the books (SEED=n again)
+	@$(PY) -m chaos --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 deep: $(VENV)/.dev ## what takes minutes or hours
 	@$(PY) -m pytest -m deep --timeout 7200
@@ -73,4 +78,4 @@ lock: $(VENV)/.created ## resolve the lock files anew
 	    --no-header --no-annotate $$(printf -- '--extra %s ' "$$@") pyproject.toml -o requirements/$$name.txt; done
 
 clean: ## remove the environment and the data of demo and up
-	rm -rf $(VENV) .lienthong .lienthong-demo
+	rm -rf $(VENV) .lienthong .lienthong-demo .lienthong-chaos

@@ -57,29 +57,43 @@ class Addresses:
 class Stack:
     """The stack in a data folder of its own, which the stack itself empties at the start.
 
-    Used as a context manager: whatever happens inside, the stack is stopped. `command` is the `lienthong` command.
+    Used as a context manager: whatever happens inside, the stack is stopped. `command` is the `lienthong` command, `up`
+    what takes the place of `lienthong up`.
     """
 
-    def __init__(self, data: Path, command: Sequence[str] = COMMAND) -> None:
+    def __init__(self, data: Path, command: Sequence[str] = COMMAND, up: Sequence[str] | None = None) -> None:
         self.data = data
         self._prefix = command
+        self._up = up or (*command, "up")
         self._process: subprocess.Popen[bytes] | None = None
         self._begun = 0.0
 
     def __enter__(self) -> Self:
         self.data.mkdir(parents=True, exist_ok=True)
-        self._begun = time.time()
-        with (self.data / LOG_FILE).open("wb") as log:
-            # A group of its own: Ctrl-C at the terminal reaches the demo alone, which then stops the stack in order.
-            self._process = subprocess.Popen(  # noqa: S603 - our own command
-                self._command("up", "--data", str(self.data), "--empty"), stdout=log, stderr=log, start_new_session=True
-            )
+        (self.data / LOG_FILE).unlink(missing_ok=True)
+        self.start("--empty")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def start(self, *options: str) -> None:
+        """Start the stack in its folder."""
+        self._begun = time.time()
+        with (self.data / LOG_FILE).open("ab") as log:
+            # A group of its own: Ctrl-C at the terminal reaches the demo alone, which then stops the stack in order.
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
+                [*self._up, "--data", str(self.data), *options], stdout=log, stderr=log, start_new_session=True
+            )
+
+    def kill(self) -> None:
+        """Kill the supervisor alone (SIGKILL); everything that it started runs on until it is started again."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
 
     def wait_until_up(self, progress: Callable[[float], None]) -> Addresses:
         """Wait for `addresses.json`. Raises StackError with the end of the log when it does not come."""

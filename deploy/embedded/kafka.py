@@ -5,6 +5,7 @@ import base64
 import contextlib
 import logging
 import os
+import shutil
 import subprocess
 import time
 import uuid
@@ -37,7 +38,7 @@ class EmbeddedKafka:
     """A broker in a folder: `data` (its disk), `server.properties`, `ports.json`, `kafka.pid`, `kafka.log`.
 
     Ports stay the same across restarts. An empty folder is formatted with a fresh cluster id. `properties` are added
-    to ours and win over them.
+    to ours and win over them. `advertised_port` is that of a proxy, to which the broker sends its clients.
     """
 
     name = "kafka"
@@ -49,6 +50,8 @@ class EmbeddedKafka:
         heap_mb: int = 256,
         properties: Mapping[str, str] | None = None,
         log: Path | None = None,
+        *,
+        advertised_port: int | None = None,
     ) -> None:
         self.folder = folder.resolve()
         book = PortBook(self.folder / "ports.json")
@@ -57,6 +60,8 @@ class EmbeddedKafka:
         self._controller_port = book.port("controller")
         self._heap_mb = heap_mb
         self._properties = dict(properties or {})
+        if advertised_port is not None:
+            self._properties["advertised.listeners"] = f"PLAINTEXT://{HOST}:{advertised_port}"
         self._log = log or self.folder / "kafka.log"
         self._record = self.folder / "kafka.pid"
         self._child: Child | None = None
@@ -106,6 +111,12 @@ class EmbeddedKafka:
         """Kill the broker as a power cut would (SIGKILL)."""
         if self._child is not None:
             await self._child.kill()
+
+    def wipe(self) -> None:
+        """Remove the disk of a broker that does not run; the next start formats a new one, with another cluster id."""
+        if self.alive:
+            raise RuntimeError("the broker runs: kill it before its disk is taken away")
+        shutil.rmtree(self.folder / "data")
 
     async def ended(self) -> int:
         """Wait until the broker's process ends; return its exit code."""

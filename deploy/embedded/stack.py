@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -46,11 +46,19 @@ ANNOUNCE_POLL_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """How the stack's own program is run; a test puts another one in its place."""
+    """How the stack's own program is run; a test puts another one in its place.
+
+    `replicas` names further processes, each with the service that it is one more of: `{"validate-2": "validate"}`.
+    `environments` is what one process alone, by its name, finds in its environment besides. `fronts` are the ports of
+    proxies that stand before the parts (kafka, postgres, smtp), which everything else then goes through.
+    """
 
     lienthong: Sequence[str] = (sys.executable, "-m", "services.cli")
     services: Sequence[str] = SERVICES
     cwd: Path = PROJECT
+    replicas: Mapping[str, str] = field(default_factory=dict)
+    environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    fronts: Mapping[str, int] = field(default_factory=dict)
 
 
 class Stack:
@@ -226,24 +234,28 @@ class Stack:
 
     async def _start_parts(self) -> None:
         """Start the parts that are not somebody else's, all at once; note each as soon as it may need stopping."""
-        logs = self.data / "logs"
+        logs, fronts = self.data / "logs", self._wiring.fronts
         starting: list[Coroutine[Any, Any, None]] = []
         if self._database_url is None:
             postgres = EmbeddedPostgres(self.data / "postgres", log=logs / "postgres.log")
             self.parts.append(postgres)
-            self._database_url = postgres.url
+            self._database_url = self._before(postgres.name, postgres.port, postgres.url)
             starting.append(self._start_part(postgres, "PostgreSQL"))
         if self._bootstrap_servers is None:
-            kafka = EmbeddedKafka(self.data / "kafka", log=logs / "kafka.log")
+            kafka = EmbeddedKafka(self.data / "kafka", log=logs / "kafka.log", advertised_port=fronts.get("kafka"))
             self.parts.append(kafka)
-            self._bootstrap_servers = kafka.bootstrap_servers
+            self._bootstrap_servers = self._before(kafka.name, kafka.port, kafka.bootstrap_servers)
             starting.append(self._start_part(kafka, "Apache Kafka"))
         if self._smtp_url is None:
             smtp = EmbeddedSmtp(self.data / "smtp", log=logs / "smtp.log")
             self.parts.append(smtp)
-            self._smtp_url, self._mailbox_url = smtp.url, smtp.mailbox_url
+            self._smtp_url, self._mailbox_url = self._before(smtp.name, smtp.port, smtp.url), smtp.mailbox_url
             starting.append(self._start_part(smtp, "SMTP"))
         await _all(starting)
+
+    def _before(self, part: str, port: int, address: str) -> str:
+        """Return the address of a part, or that of the proxy that stands before it."""
+        return address.replace(f":{port}", f":{self._wiring.fronts.get(part, port)}", 1)
 
     async def _start_part(self, part: Part, title: str) -> None:
         await part.start()
@@ -252,7 +264,8 @@ class Stack:
 
     async def _start_services(self, clock: Path | None) -> None:
         book = PortBook(self.data / "ports.json")
-        ports = {name: book.port(name) for name in self._wiring.services}
+        programs = {**{name: name for name in self._wiring.services}, **self._wiring.replicas}
+        ports = {name: book.port(name) for name in programs}
         self.service_ports = ports
         urls = {name: f"http://{HOST}:{port}" for name, port in ports.items()}
         for name, port in ports.items():
@@ -276,12 +289,12 @@ class Stack:
         await self.run("migrate")
         self._report.say("Cơ sở dữ liệu đã cập nhật", "database schemas are up to date")
         for name, port in ports.items():
-            command = [*self._wiring.lienthong, "serve", name]
+            command = [*self._wiring.lienthong, "serve", programs[name]]
             service = ServicePart(
                 name,
                 port=port,
                 command=command,
-                environment=self._environment,
+                environment={**self._environment, **self._wiring.environments.get(name, {})},
                 folder=self.data,
                 cwd=self._wiring.cwd,
             )

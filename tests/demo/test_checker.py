@@ -69,6 +69,18 @@ SPOILERS: dict[str, tuple[str, Spoiler]] = {
         "judgement_doubled",
         lambda x: x.with_one_more("judgements", _second(x.facts.judgements[2])),
     ),
+    "a version overtakes the one before": (
+        "out_of_order",
+        lambda x: x.reordered("received", lambda fact: (fact.delivery, -fact.version)),
+    ),
+    "a version is judged before the one that came first": (
+        "out_of_order",
+        lambda x: x.reordered("judgements", lambda fact: (fact.delivery, -fact.version)),
+    ),
+    "what is sent again over HTTP becomes another package": (
+        "answer_changed",
+        lambda x: x.sent_again("p2.1", package_id="pk-another"),
+    ),
     "a version is judged again for no reason": (
         "judgement_unexpected",
         lambda x: x.with_one_more("judgements", Judgement("another", w.RIGHT, 1, 2, "returned", w.MACHINE)),
@@ -229,6 +241,10 @@ SPOILERS: dict[str, tuple[str, Spoiler]] = {
 def test_the_checker_notices_that(name: str) -> None:
     kind, spoil = SPOILERS[name]
     assert kind in balance_of(spoil(world())).by_kind()
+
+
+def test_what_is_sent_again_and_answered_as_before_balances() -> None:
+    assert balance_of(world().sent_again("p2.1")).balanced
 
 
 def test_the_same_mail_arriving_twice_is_one_mail() -> None:

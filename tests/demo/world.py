@@ -1,5 +1,6 @@
 """A small world whose books balance, written down by hand: the tests spoil it one thing at a time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -16,7 +17,18 @@ from demo.facts import (
     PackageStatus,
     Received,
 )
-from demo.ledger import AnyEntry, ClockMoved, Door, Outcome, PlannedReport, Sending, Sent, Started, Verdict
+from demo.ledger import (
+    AnyEntry,
+    ClockMoved,
+    Door,
+    Outcome,
+    PlannedReport,
+    Sending,
+    SendingAgain,
+    Sent,
+    Started,
+    Verdict,
+)
 from demo.timetable import Contact, Due, Reminder, Timetable
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -171,6 +183,16 @@ class World:
         )
         assert facts != getattr(self.facts, field), event_id
         return replace(self, facts=spoiled(self.facts, field, facts))
+
+    def reordered(self, field: str, key: Callable[[Any], Any]) -> "World":
+        """Let facts come in another order."""
+        return replace(self, facts=spoiled(self.facts, field, tuple(sorted(getattr(self.facts, field), key=key))))
+
+    def sent_again(self, item: str, **changes: object) -> "World":
+        """Send a thing a second time."""
+        first = next(entry for entry in self.ledger if isinstance(entry, Sent) and entry.item == item)
+        again = SendingAgain(machine_at=MACHINE, item=item)
+        return replace(self, ledger=[*self.ledger, again, first.model_copy(update=changes)])
 
     def answered(self, item: str, **changes: object) -> "World":
         """Change what the ledger says came back at once."""

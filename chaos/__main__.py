@@ -1,0 +1,47 @@
+"""`python -m chaos --kills N --seed S`: break the stack N times while work flows, and balance the books."""
+
+import secrets
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from chaos.run import run
+from demo.stack import StackError
+
+REPORT_WIDTH = 140  # where the output goes to a file; a terminal has its own
+SEEDS = 10_000
+
+
+def main(
+    kills: Annotated[int, typer.Option(min=0, help="how many faults")] = 200,
+    seed: Annotated[
+        int | None, typer.Option(help="deals packages and faults; a new one each time unless given")
+    ] = None,
+    data: Annotated[Path, typer.Option(help="data folder of its own, emptied at the start")] = Path(".lienthong-chaos"),
+) -> None:
+    """Break the whole stack on purpose while packages flow. Ends with status 0 only when the books balance."""
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=REPORT_WIDTH)
+    try:
+        good = run(data, kills, secrets.randbelow(SEEDS) if seed is None else seed, console)
+    except KeyboardInterrupt:
+        console.print("[yellow]interrupted; the stack is stopped[/]")
+        raise typer.Exit(130) from None
+    except StackError as error:
+        console.print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from None
+    raise typer.Exit(0 if good else 1)
+
+
+def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    typer.run(main)

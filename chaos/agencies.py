@@ -1,0 +1,132 @@
+"""The agencies' systems: each sends until it is answered, under the same name, as the integrator guide asks."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from datetime import datetime
+from threading import Lock
+
+import httpx
+
+from chaos.traffic import Errand
+from demo.dispatch import Dispatch, ExplanationBody, GarbageBody
+from demo.doors import HttpDoor, KafkaDoor
+from demo.ledger import Door, Outcome, SendingAgain
+from demo.planter import announced
+from demo.settler import Settler, now, tolerant
+from demo.topics import TopicReader
+
+ANSWER_SECONDS_MAX = 240.0
+AGAIN_SECONDS = 15.0
+"""After so long without a `received` answer an event is sent again. Agencies wait minutes; here all goes faster."""
+POLL_SECONDS = 0.1
+
+
+class UnansweredError(Exception):
+    """Something was sent again and again, and never answered."""
+
+
+class Agencies:
+    """Sends sequences of errands through the doors, and writes the ledger."""
+
+    def __init__(
+        self,
+        settler: Settler,
+        doors: tuple[KafkaDoor, HttpDoor],
+        reader: TopicReader,
+        business_now: Callable[[], datetime],
+    ) -> None:
+        self._settler = settler
+        self._kafka, self._http = doors
+        self._reader = reader
+        self._business_now = business_now
+        self._packages: dict[str, str] = {}
+        self._lock = Lock()
+        self.sent_count = 0
+        self.again_count = 0
+        self.unanswered_count = 0
+
+    def send_all(self, sequences: Sequence[Sequence[Errand]], pool: Executor) -> None:
+        """Send sequences side by side. Raises UnansweredError, and what a door raises."""
+        for sending in [pool.submit(self._send_sequence, sequence) for sequence in sequences]:
+            sending.result()
+
+    def _send_sequence(self, sequence: Sequence[Errand]) -> None:
+        unanswered: list[Dispatch] = []
+        before: Dispatch | None = None
+        for errand in sequence:
+            dispatch = errand.dispatch
+            if before is not None and isinstance(dispatch.body, ExplanationBody):
+                self._wait_for_verdict(before)
+            if unanswered and dispatch.door is not Door.KAFKA:
+                self._wait_for_answers(unanswered)  # another door does not wait for what is in the topic
+            self._send(errand)
+            if _is_answered(dispatch):
+                unanswered.append(dispatch)
+            if errand.patient:
+                self._wait_for_answers(unanswered)
+            before = dispatch
+        self._wait_for_answers(unanswered)
+
+    def _send(self, errand: Errand) -> None:
+        dispatch = errand.dispatch
+        if errand.again:
+            self._send_again(dispatch)
+            return
+        self._settler.write(announced(dispatch, self._business_now()))
+        self._through_door(dispatch)
+        with self._lock:
+            self.sent_count += 1
+
+    def _send_again(self, dispatch: Dispatch) -> None:
+        self._settler.write(SendingAgain(machine_at=now(), item=dispatch.item))
+        self._through_door(dispatch)
+        with self._lock:
+            self.again_count += 1
+
+    def _through_door(self, dispatch: Dispatch) -> None:
+        sent = (self._kafka if dispatch.door is Door.KAFKA else self._http).send(dispatch)
+        self._settler.write(sent)
+        if sent.package_id is not None:
+            with self._lock:
+                self._packages[dispatch.item] = sent.package_id
+
+    def _wait_for_answers(self, unanswered: list[Dispatch]) -> None:
+        """Wait for receipts or rejections, in order; send again what has none for a while."""
+        for dispatch in unanswered:
+            self._wait(lambda: bool(self._answers(dispatch)), dispatch, again=True)  # noqa: B023 -- done in the round
+        unanswered.clear()
+
+    def _wait_for_verdict(self, dispatch: Dispatch) -> None:
+        self._wait(lambda: self._is_judged(dispatch), dispatch, again=False)
+
+    def _is_judged(self, dispatch: Dispatch) -> bool:
+        if dispatch.door is Door.KAFKA:
+            return "verdict" in self._answers(dispatch)
+        status = self._http.status(self._packages[dispatch.item], dispatch.unit)
+        return status.get("verdict") is not None
+
+    def _answers(self, dispatch: Dispatch) -> frozenset[str]:
+        return self._reader.answers_to(dispatch.unit, dispatch.key)
+
+    def _wait(self, done: Callable[[], bool], dispatch: Dispatch, *, again: bool) -> None:
+        begun = last = time.monotonic()
+        while not tolerant(done):
+            elapsed = time.monotonic()
+            if elapsed - begun > ANSWER_SECONDS_MAX:
+                raise UnansweredError(f"{dispatch.item} of {dispatch.unit} has no answer after {ANSWER_SECONDS_MAX} s")
+            if again and elapsed - last > AGAIN_SECONDS:
+                last = elapsed
+                with self._lock:
+                    self.unanswered_count += 1
+                self._send_again(dispatch)
+            time.sleep(POLL_SECONDS)
+
+
+def _is_answered(dispatch: Dispatch) -> bool:
+    """Whether it gets one answer of its own on the topic, however often it is sent."""
+    readable = not isinstance(dispatch.body, GarbageBody) and dispatch.used_key is None
+    return readable and dispatch.door is Door.KAFKA and dispatch.outcome is not Outcome.REFUSED
+
+
+TROUBLES = (UnansweredError, httpx.HTTPError)

@@ -1,0 +1,221 @@
+"""Breaks things, one after the other, in a thread of its own, while others send."""
+
+import random
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from queue import Queue
+from threading import Thread, Timer
+
+from chaos.failpoints import Failpoints
+from chaos.plan import LOADER, Act, Blind, Fault, replicas_of
+from chaos.processes import Processes
+from chaos.releases import Releases
+from demo.stack import Stack, StackError
+from shared.failpoints import Action
+
+MEANT_SECONDS = 6.0  # how long the process that is meant has the place for itself
+REACH_SECONDS_MAX = 45.0
+ALIVE_SECONDS_MAX = 12.0  # a lease and a session are over by then
+FIND_SECONDS_MAX = 15.0  # a part that was just killed comes back by then
+TRIES = 3
+POLL_SECONDS = 0.02
+RELEASE_TRIES = 20
+RELEASE_PAUSE_SECONDS = 1.0
+
+
+class NothingBrokeError(Exception):
+    """A place that was armed was not reached, or a process to break was not there, again and again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What was done: the fault, which processes it hit, and how long it took."""
+
+    fault: Fault
+    processes: tuple[str, ...]
+    seconds: float
+
+
+class Breaker:
+    """Takes faults in order. `watermark` shows that the system lives: the next fault waits for it to move."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        processes: Processes,
+        failpoints: Failpoints,
+        releases: Releases,
+        *,
+        watermark: Callable[[], datetime | None],
+        log: Path,
+    ) -> None:
+        self._stack = stack
+        self._processes = processes
+        self._failpoints = failpoints
+        self._releases = releases
+        self._watermark = watermark
+        self._log = log
+        self._queue: Queue[Fault | None] = Queue()
+        self._timers: list[Timer] = []
+        self._thread = Thread(target=self._run, name="breaker", daemon=True)
+        self.broken: list[Broken] = []
+        self.failure: Exception | None = None
+        self._thread.start()
+
+    def break_all(self, faults: Sequence[Fault]) -> None:
+        """Begin to break things."""
+        for fault in faults:
+            self._queue.put(fault)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something left to break."""
+        return self.failure is None and self._queue.unfinished_tasks > 0
+
+    def check(self) -> None:
+        """Raise what ended the breaking, if anything did."""
+        if self.failure is not None:
+            raise self.failure
+
+    def let_go(self) -> None:
+        """Let everything go on that is stopped. Nothing is broken after that, unless more faults are given."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self._processes.let_all_on()
+
+    def close(self) -> None:
+        """End the thread after the fault in hand."""
+        self._queue.put(None)
+        self._thread.join(REACH_SECONDS_MAX * 2)
+        self.let_go()
+
+    def _run(self) -> None:
+        while (fault := self._queue.get()) is not None:
+            try:
+                if self.failure is None:
+                    self._break(fault)
+            except (NothingBrokeError, StackError, OSError, ValueError, subprocess.TimeoutExpired) as error:
+                self.failure = error  # the player looks here, and says so
+            finally:
+                self._queue.task_done()
+
+    def _break(self, fault: Fault) -> None:
+        begun = time.monotonic()
+        for _ in range(TRIES):
+            processes = self._perform(fault)
+            if processes:
+                break
+        else:
+            raise NothingBrokeError(f"{fault.phase}: {', '.join(fault.targets)} could not be broken")
+        self.broken.append(Broken(fault, processes, time.monotonic() - begun))
+        with self._log.open("a", encoding="utf-8") as log:
+            at = datetime.now().astimezone().isoformat(timespec="milliseconds")
+            log.write(f"{at} {fault.number} {fault.phase}: {fault.act} {', '.join(processes)} {fault.seconds}\n")
+        self._wait_for_life(fault)
+
+    def _perform(self, fault: Fault) -> tuple[str, ...]:
+        if fault.targets == (LOADER,):
+            return self._break_release(fault)
+        if fault.at_failpoint:
+            return self._break_at_place(fault)
+        if fault.phase == Blind.SUPERVISOR:
+            return self._break_supervisor(fault)
+        return fault.targets if self._break_blindly(fault) else ()
+
+    def _break_blindly(self, fault: Fault) -> bool:
+        if not _within(lambda: all(self._processes.find(name) for name in fault.targets), FIND_SECONDS_MAX):
+            return False
+        match fault.act:
+            case Act.KILL:
+                return self._processes.kill(*fault.targets) == len(fault.targets)
+            case Act.END:
+                return self._processes.end(fault.targets[0])
+            case Act.STOP:
+                stopped = self._processes.stop(fault.targets[0])
+                self._later(fault.seconds, lambda: self._processes.let_on(stopped))
+                return bool(stopped)
+
+    def _break_at_place(self, fault: Fault) -> tuple[str, ...]:
+        """Arm a place in the process that is meant, then in all that might reach it; the first ones break."""
+        place, action = fault.phase, Action.STOP if fault.act is Act.STOP else Action.KILL
+        hit: list[str] = []
+
+        def reached() -> bool:
+            hit[:] = [name for name in fault.targets if self._failpoints.was_hit(name, place)]
+            return bool(hit)
+
+        try:
+            self._failpoints.arm(fault.targets[0], place, action)
+            if place == "consumer.rebalance":
+                self._rebalance(fault.targets[0], fault.number)
+            if not _within(reached, MEANT_SECONDS):
+                for name in fault.targets[1:]:
+                    self._failpoints.arm(name, place, action)
+                _within(reached, REACH_SECONDS_MAX)
+        finally:
+            for name in fault.targets:
+                self._failpoints.disarm(name, place)
+        if fault.act is Act.STOP:
+            for name in hit:
+                stopped = self._processes.note_stopped(name)
+                self._later(fault.seconds, lambda: self._processes.let_on(stopped))  # noqa: B023 -- used at once
+        return tuple(hit)
+
+    def _rebalance(self, name: str, number: int) -> None:
+        """Let a member of the group go, the process itself or its neighbour: the partitions are given out anew."""
+        members = replicas_of(name)
+        self._processes.kill(members[number % len(members)])
+
+    def _break_supervisor(self, fault: Fault) -> tuple[str, ...]:
+        self._stack.kill()
+        time.sleep(fault.seconds)  # meanwhile everything runs on, watched by nobody
+        self._stack.start()
+        self._stack.wait_until_up(lambda _: None)
+        return fault.targets
+
+    def _break_release(self, fault: Fault) -> tuple[str, ...]:
+        """Break the command that makes a release, then make it whole; raises NothingBrokeError if that fails."""
+        place = fault.phase
+        self._releases.change()
+        self._failpoints.arm(LOADER, place, Action.STOP if fault.act is Act.STOP else Action.KILL)
+        self._releases.start()
+        hit = self._releases.until(lambda: self._failpoints.was_hit(LOADER, place))
+        self._failpoints.disarm(LOADER, place)
+        if hit and fault.act is Act.STOP:
+            time.sleep(fault.seconds)
+            self._processes.let_on(self._processes.note_stopped(LOADER))
+        code = self._releases.end()
+        for _ in range(RELEASE_TRIES):
+            if code == 0:
+                return fault.targets if hit else ()
+            time.sleep(RELEASE_PAUSE_SECONDS)
+            self._releases.start()
+            code = self._releases.end()
+        raise NothingBrokeError(f"the catalogue could not be loaded: exit code {code}")
+
+    def _later(self, seconds: float, act: Callable[[], None]) -> None:
+        timer = Timer(seconds, act)
+        timer.daemon = True
+        timer.start()
+        self._timers.append(timer)
+
+    def _wait_for_life(self, fault: Fault) -> None:
+        """Wait until the watermark moves, which takes doors, database, outbox and broker; then a little more."""
+        before = self._watermark()
+        _within(lambda: self._watermark() != before, ALIVE_SECONDS_MAX)
+        time.sleep(random.Random(fault.number).uniform(0.0, 1.0))  # noqa: S311 -- faults are not in step with ticks
+
+
+def _within(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait until a condition holds; return whether it did."""
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
