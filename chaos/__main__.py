@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from chaos.run import run
+from chaos.proxies import NoToxiproxyError, find
+from chaos.run import Order, run
 from demo.stack import StackError
+from deploy.embedded.errors import EmbeddedError
 
 REPORT_WIDTH = 140  # where the output goes to a file; a terminal has its own
 SEEDS = 10_000
@@ -22,6 +24,9 @@ def main(
         int | None, typer.Option(help="deals packages and faults; a new one each time unless given")
     ] = None,
     data: Annotated[Path, typer.Option(help="data folder of its own, emptied at the start")] = Path(".lienthong-chaos"),
+    *,
+    proxies: Annotated[bool, typer.Option("--proxies", help="break connections, too, by Toxiproxy")] = False,
+    toxiproxy: Annotated[Path | None, typer.Option(help="Toxiproxy's program, where it is not on the path")] = None,
 ) -> None:
     """Break the whole stack on purpose while packages flow. Ends with status 0 only when the books balance."""
     signal.signal(signal.SIGTERM, _as_interrupt)
@@ -29,11 +34,12 @@ def main(
     if not console.is_terminal:
         console = Console(highlight=False, width=REPORT_WIDTH)
     try:
-        good = run(data, kills, secrets.randbelow(SEEDS) if seed is None else seed, console)
+        program = find(toxiproxy) if proxies or toxiproxy is not None else None
+        good = run(Order(data, kills, secrets.randbelow(SEEDS) if seed is None else seed, program), console)
     except KeyboardInterrupt:
         console.print("[yellow]interrupted; the stack is stopped[/]")
         raise typer.Exit(130) from None
-    except StackError as error:
+    except (StackError, EmbeddedError, NoToxiproxyError) as error:
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from None
     raise typer.Exit(0 if good else 1)

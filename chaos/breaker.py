@@ -11,8 +11,9 @@ from queue import Queue
 from threading import Thread, Timer
 
 from chaos.failpoints import Failpoints
-from chaos.plan import LOADER, Act, Blind, Fault, replicas_of
+from chaos.plan import LOADER, PARTS, Act, Blind, Fault, Net, replicas_of
 from chaos.processes import Processes
+from chaos.proxies import Proxies
 from chaos.releases import Releases
 from demo.stack import Stack, StackError
 from shared.failpoints import Action
@@ -52,6 +53,7 @@ class Breaker:
         *,
         watermark: Callable[[], datetime | None],
         log: Path,
+        proxies: Proxies | None = None,
     ) -> None:
         self._stack = stack
         self._processes = processes
@@ -59,6 +61,7 @@ class Breaker:
         self._releases = releases
         self._watermark = watermark
         self._log = log
+        self._proxies = proxies
         self._queue: Queue[Fault | None] = Queue()
         self._timers: list[Timer] = []
         self._thread = Thread(target=self._run, name="breaker", daemon=True)
@@ -87,6 +90,9 @@ class Breaker:
             timer.cancel()
         self._timers.clear()
         self._processes.let_all_on()
+        if self._proxies is not None:
+            for part in PARTS:
+                self._proxies.heal(part)
 
     def close(self) -> None:
         """End the thread after the fault in hand."""
@@ -127,6 +133,15 @@ class Breaker:
             return self._break_supervisor(fault)
         return fault.targets if self._break_blindly(fault) else ()
 
+    def _harm(self, fault: Fault) -> bool:
+        proxies, part = self._proxies, fault.targets[0]
+        if proxies is None:
+            raise NothingBrokeError(f"{fault.phase}: there are no proxies")
+        proxies.heal(part)
+        proxies.harm(part, Net(fault.phase))
+        self._later(fault.seconds, lambda: proxies.heal(part))
+        return True
+
     def _break_blindly(self, fault: Fault) -> bool:
         if not _within(lambda: all(self._processes.find(name) for name in fault.targets), FIND_SECONDS_MAX):
             return False
@@ -139,6 +154,8 @@ class Breaker:
                 stopped = self._processes.stop(fault.targets[0])
                 self._later(fault.seconds, lambda: self._processes.let_on(stopped))
                 return bool(stopped)
+            case Act.HARM:
+                return self._harm(fault)
 
     def _break_at_place(self, fault: Fault) -> tuple[str, ...]:
         """Arm a place in the process that is meant, then in all that might reach it; the first ones break."""

@@ -35,9 +35,18 @@ class Blind(StrEnum):
     RESTART = "a process told to end"
 
 
+class Net(StrEnum):
+    """What happens to the connections of a part, where there are proxies."""
+
+    CUT = "connections cut"
+    SLOWED = "connections slowed"
+    HALF_OPEN = "connections half open"
+
+
 UNREACHED = frozenset({"relay.sweep"})  # only after the broker's disk was wiped, which is not done here
 PLACES = tuple(place for place in FAILPOINTS if place not in UNREACHED)
 PHASES: tuple[str, ...] = (*PLACES, *Blind)
+PHASES_WITH_PROXIES: tuple[str, ...] = (*PHASES, *Net)
 
 
 class Act(StrEnum):
@@ -46,6 +55,8 @@ class Act(StrEnum):
     KILL = "kill"
     STOP = "stop"
     END = "end"
+    HARM = "harm"
+    """To its connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +78,13 @@ class Fault:
         return self.phase in PLACES
 
 
-def plan(count: int, seed: int) -> list[Fault]:
+def plan(count: int, seed: int, phases: Sequence[str] = PHASES) -> list[Fault]:
     """Return so many faults, spread evenly over the phases: each phase as often as any other, or once more."""
     chance = random.Random(f"faults {seed}")  # noqa: S311 - a game, and a repeatable one
-    rounds, rest = divmod(count, len(PHASES))
-    phases = [*PHASES] * rounds + chance.sample(PHASES, k=rest)
-    chance.shuffle(phases)
-    return [_fault(number, phase, chance) for number, phase in enumerate(phases, 1)]
+    rounds, rest = divmod(count, len(phases))
+    drawn = [*phases] * rounds + chance.sample(phases, k=rest)
+    chance.shuffle(drawn)
+    return [_fault(number, phase, chance) for number, phase in enumerate(drawn, 1)]
 
 
 def shares(faults: Sequence[Fault], count: int) -> list[list[Fault]]:
@@ -93,6 +104,8 @@ def _fault(number: int, phase: str, chance: random.Random) -> Fault:
     if phase in PLACES:
         act = Act.STOP if chance.random() < STOP_SHARE else Act.KILL
         return Fault(number, phase, act, _reached_by(phase, chance), seconds)
+    if phase in set(Net):
+        return Fault(number, phase, Act.HARM, (chance.choice(PARTS),), seconds)
     targets: dict[str, tuple[str, ...]] = {
         Blind.SERVICE: (chance.choice(PROCESSES),),
         Blind.TWO_SERVICES: tuple(chance.sample(PROCESSES, k=2)),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from chaos.plan import PHASES, Act
+from chaos.plan import PHASES, PHASES_WITH_PROXIES, Act
 from demo.checks.imbalance import Imbalance
 from demo.stands import Stand
 
@@ -91,13 +91,15 @@ class Result:
 
 def show(result: Result, console: Console) -> None:
     """Print the summary."""
-    table = Table("phase", "faults", "killed", "stopped", "ended", box=None, header_style="bold")
+    table = Table("phase", "faults", "killed", "stopped", "ended", "harmed", box=None, header_style="bold")
     counts: Counter[tuple[str, Act | None]] = Counter()
     for each in result.broken:
         counts[each.fault.phase, None] += 1
         counts[each.fault.phase, each.fault.act] += len(each.processes)
-    for phase in PHASES:
-        acts = [str(counts[phase, act] or "") for act in (Act.KILL, Act.STOP, Act.END)]
+    for phase in PHASES_WITH_PROXIES:
+        if not counts[phase, None] and phase not in PHASES:
+            continue
+        acts = [str(counts[phase, act] or "") for act in Act]
         table.add_row(phase, str(counts[phase, None]), *acts)
     console.print(table)
     console.print(

@@ -3,6 +3,8 @@
 import json
 import sys
 import time
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -12,12 +14,13 @@ from rich.console import Console
 from chaos.agencies import UnansweredError
 from chaos.breaker import Breaker, NothingBrokeError
 from chaos.failpoints import Failpoints
-from chaos.plan import LOADER, plan
+from chaos.plan import LOADER, PHASES, PHASES_WITH_PROXIES, Fault, plan
 from chaos.player import Player
 from chaos.processes import Processes
+from chaos.proxies import Proxies
 from chaos.releases import Releases
 from chaos.report import Result, Watcher, show
-from chaos.supervised import FAILPOINTS_FOLDER
+from chaos.supervised import FAILPOINTS_FOLDER, FRONTS_FILE
 from chaos.traffic import Traffic
 from demo.doors import HttpDoor, KafkaDoor
 from demo.ledger import LedgerFile
@@ -29,7 +32,8 @@ from demo.scenario import deal
 from demo.settler import NotSettledError, Settler, start_of
 from demo.stack import Addresses, Stack, StackError
 from demo.topics import TopicReader
-from deploy.embedded.folder import end_orphans
+from deploy.embedded.folder import FolderLock, empty, end_orphans
+from deploy.embedded.ports import HOST
 
 SUPERVISED = (sys.executable, "-m", "chaos.supervised")
 FAULTS_FILE = "faults.log"
@@ -51,45 +55,74 @@ TROUBLES = (
 )
 
 
-def run(data: Path, kills: int, seed: int, console: Console) -> bool:
-    """Break a stack so many times; return whether the books balance. Raises StackError when it does not start."""
+@dataclass(frozen=True)
+class Order:
+    """What is asked for: the folder, how many faults, the seed, and Toxiproxy's program where there are proxies."""
+
+    data: Path
+    kills: int
+    seed: int
+    toxiproxy: Path | None = None
+
+    @property
+    def faults(self) -> list[Fault]:
+        """What is broken."""
+        return plan(self.kills, self.seed, PHASES if self.toxiproxy is None else PHASES_WITH_PROXIES)
+
+
+def run(order: Order, console: Console) -> bool:
+    """Break a stack as asked; return whether the books balance. Raises EmbeddedError or StackError without one."""
     begun = time.monotonic()
-    sample = Sample.read(SAMPLE_FOLDER)
-    data.mkdir(parents=True, exist_ok=True)
-    for name in (LEDGER_FILE, FAULTS_FILE):
-        (data / name).unlink(missing_ok=True)
-    failpoints = Failpoints(data / FAILPOINTS_FOLDER)
+    _empty(order.data)
+    failpoints = Failpoints(order.data / FAILPOINTS_FOLDER)
     failpoints.make()
-    try:
-        with Stack(data, up=SUPERVISED) as stack:
-            addresses = stack.wait_until_up(lambda _: None)
-            console.print(f"[green]✓[/] stack up in {time.monotonic() - begun:.0f} s; seed {seed}, {kills} faults")
-            result = _play(sample, stack, addresses, failpoints, kills=kills, seed=seed, console=console, begun=begun)
-    finally:
-        end_orphans(data)  # a supervisor that was killed and not started again leaves its children
+    with ExitStack() as held:
+        held.callback(end_orphans, order.data)  # a supervisor that was killed leaves its children
+        proxies = held.enter_context(Proxies(order.toxiproxy, order.data)) if order.toxiproxy is not None else None
+        if proxies is not None:
+            (order.data / FRONTS_FILE).write_text(json.dumps(proxies.fronts), "utf-8")
+        stack = held.enter_context(Stack(order.data, up=SUPERVISED))
+        addresses = stack.wait_until_up(lambda _: None)
+        console.print(
+            f"[green]✓[/] stack up in {time.monotonic() - begun:.0f} s; seed {order.seed}, {order.kills} faults"
+        )
+        result = _play(order, stack, addresses, failpoints, proxies=proxies, console=console, begun=begun)
     show(result, console)
     return result.good
 
 
+def _empty(data: Path) -> None:
+    """Begin with an empty folder. Raises EmbeddedError when a stack runs there."""
+    data.mkdir(parents=True, exist_ok=True)
+    lock = FolderLock(data)
+    lock.take()
+    try:
+        end_orphans(data)
+        empty(data)
+        for name in (LEDGER_FILE, FAULTS_FILE, FRONTS_FILE):
+            (data / name).unlink(missing_ok=True)
+    finally:
+        lock.release()
+
+
 def _play(
-    sample: Sample,
+    order: Order,
     stack: Stack,
     addresses: Addresses,
     failpoints: Failpoints,
     *,
-    kills: int,
-    seed: int,
+    proxies: Proxies | None,
     console: Console,
     begun: float,
 ) -> Result:
+    sample, watcher = Sample.read(SAMPLE_FOLDER), Watcher(console)
     topics = TopicReader(addresses.bootstrap_servers, sample.agencies)
-    watcher = Watcher(console)
     with (
         LedgerFile(stack.data / LEDGER_FILE) as ledger,
         httpx.Client(timeout=HTTP_SECONDS_MAX, trust_env=False) as client,
     ):
         ports = json.loads((stack.data / "ports.json").read_text("utf-8"))
-        http = HttpDoor(addresses, client, [f"http://127.0.0.1:{ports['ingest-2']}"], TRY_SECONDS_MAX)
+        http = HttpDoor(addresses, client, [f"http://{HOST}:{ports['ingest-2']}"], TRY_SECONDS_MAX)
         outside = Outside(addresses, topics, MailboxReader(addresses.mailbox, client), http)
         settler = Settler(
             sample,
@@ -107,11 +140,12 @@ def _play(
             Releases(stack.data, SAMPLE_FOLDER, failpoints.environments()[LOADER]),
             watermark=topics.watermark,
             log=stack.data / FAULTS_FILE,
+            proxies=proxies,
         )
         try:
             _wait_for_topics(topics)
             topics.start()
-            scenario = deal(sample, seed, start_of(outside).astimezone(sample.timetable.zone))
+            scenario = deal(sample, order.seed, start_of(outside).astimezone(sample.timetable.zone))
             player = Player(
                 scenario,
                 Traffic(sample, scenario),
@@ -123,12 +157,12 @@ def _play(
             )
             trouble: str | None = None
             try:
-                player.play(plan(kills, seed))
+                player.play(order.faults)
             except TROUBLES as error:
                 trouble = f"{type(error).__name__}: {error}"
             return Result(
-                seed=seed,
-                planned=kills,
+                seed=order.seed,
+                planned=order.kills,
                 broken=breaker.broken,
                 imbalances=settler.balance().imbalances,
                 sent_count=player.agencies.sent_count,

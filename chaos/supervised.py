@@ -26,7 +26,6 @@ def main() -> None:
     """Run the stack of a folder until SIGINT."""
     parser = argparse.ArgumentParser(description="Run a stack whose processes can be broken.")
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--empty", action="store_true")
     options = parser.parse_args()
     data: Path = options.data
     fronts = data / FRONTS_FILE
@@ -36,7 +35,7 @@ def main() -> None:
         fronts=json.loads(fronts.read_text("utf-8")) if fronts.exists() else {},
     )
     report = ConsoleReport(Console())
-    stack = Stack(data, begin_empty=options.empty, wiring=wiring, report=report)
+    stack = Stack(data, wiring=wiring, report=report)
     try:
         asyncio.run(supervise(stack, report))
     except EmbeddedError as error:

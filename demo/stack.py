@@ -58,20 +58,21 @@ class Stack:
     """The stack in a data folder of its own, which the stack itself empties at the start.
 
     Used as a context manager: whatever happens inside, the stack is stopped. `command` is the `lienthong` command, `up`
-    what takes the place of `lienthong up`.
+    what takes the place of `lienthong up --empty`.
     """
 
     def __init__(self, data: Path, command: Sequence[str] = COMMAND, up: Sequence[str] | None = None) -> None:
         self.data = data
         self._prefix = command
         self._up = up or (*command, "up")
+        self._options = () if up else ("--empty",)
         self._process: subprocess.Popen[bytes] | None = None
         self._begun = 0.0
 
     def __enter__(self) -> Self:
         self.data.mkdir(parents=True, exist_ok=True)
         (self.data / LOG_FILE).unlink(missing_ok=True)
-        self.start("--empty")
+        self.start(*self._options)
         return self
 
     def __exit__(
