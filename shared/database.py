@@ -27,8 +27,9 @@ TRANSIENT_SQLSTATES = ("25006", "25P03", "25P04", "42501")
 """Read-only (a standby, before it is promoted), a transaction that stood still too long, or lasted too long, and what
 the server may not do (a disk that became read-only, a grant that is missing): never the fault of a message."""
 
-IDLE_TRANSACTION_SECONDS = 30.0
-"""Then the database ends the session: a frozen process must not keep its locks for ever."""
+IDLE_TRANSACTION_SECONDS = 45.0
+"""Then the database ends the session: a frozen process must not keep its locks for ever. Longer than what a service
+reckons between two statements, on a slow machine, too; shorter than others wait for a lock (60 s)."""
 ANSWER_SECONDS_MAX = 2.0
 """Within which the database answers who asks whether it is there: less than they wait who ask for readiness."""
 

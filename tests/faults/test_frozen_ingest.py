@@ -164,7 +164,7 @@ async def test_a_punctual_package_in_a_replica_that_stands_still_is_waited_for(
     "place",
     [
         "ingest.body_ended",
-        # What it has locked is free only when the database has ended its session, after 30 s.
+        # What it has locked is free only when the database has ended its session, after 45 s.
         pytest.param("ingest.before_commit", marks=pytest.mark.deep),
     ],
 )
