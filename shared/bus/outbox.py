@@ -7,6 +7,9 @@ from typing import Protocol
 from sqlalchemy import Table, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+OVERTAKEN_ROWS_MAX = 500
+"""How many rows of a partition may at most be sent before one with a lower identity."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
@@ -42,21 +45,25 @@ class PostgresOutbox:
             await session.execute(insert(self._table), [_values(row) for row in rows])
 
     async def last_event_id(self, session: AsyncSession, topic: str, partition: int) -> str | None:
-        """Return the id of the last event written for a partition, None when there is none.
+        """Return the id of the last event before what is written now for a partition, None when there is none.
 
-        Transient events do not count, since no inbox remembers them: this is what a watermark's `after` names.
+        Transient events do not count, since no inbox remembers them: this is what a watermark's `after` names. Last is
+        what comes last on the partition: a row that committed after one with a higher identity was sent behind it.
         """
         table = self._table
-        last = (
-            select(table.c.event_id)
+        recent = (
+            select(table.c.event_id, table.c.id, table.c.sent_at, table.c.sent_offset)
             .where(
                 table.c.topic == topic,
                 table.c.partition == partition,
                 table.c.headers["ce_type"].astext.not_in(self._transient_types),
             )
             .order_by(table.c.id.desc())
-            .limit(1)
+            .limit(OVERTAKEN_ROWS_MAX)
+            .subquery()
         )
+        as_sent = (column.desc().nulls_first() for column in (recent.c.sent_at, recent.c.sent_offset, recent.c.id))
+        last = select(recent.c.event_id).order_by(*as_sent).limit(1)
         return (await session.execute(last)).scalar_one_or_none()
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from shared.bus import slot_of
 from shared.bus.inbox import Identity
@@ -70,6 +71,23 @@ async def test_the_last_event_of_a_partition_is_no_watermark(counter: MakeCounte
         last = await service.outbox.last_event_id(work.session, service.topic("counted"), PARTITION)
     rows = await service.rows(BUS.outbox)
     assert (first, last) == (None, rows[0]["event_id"])
+
+
+async def test_the_last_event_of_a_partition_is_the_one_that_was_sent_last(counter: MakeCounter) -> None:
+    """A row that committed late is sent behind one with a higher identity; what is not sent yet comes after both."""
+    service = await counter(started=False)
+    await service.count("SKHDT", 1, 2)
+    first, second = [row["event_id"] for row in await service.rows(BUS.outbox)]
+    async with service.units_of_work.begin() as work:
+        for offset, event_id in enumerate((second, first)):
+            sent = update(BUS.outbox).where(BUS.outbox.c.event_id == event_id)
+            await work.session.execute(sent.values(sent_at=AT + timedelta(seconds=offset), sent_offset=offset))
+        last = await service.outbox.last_event_id(work.session, service.topic("counted"), PARTITION)
+    await service.count("SKHDT", 3)
+    async with service.units_of_work.begin() as work:
+        after = await service.outbox.last_event_id(work.session, service.topic("counted"), PARTITION)
+    assert last == first
+    assert after not in (None, first, second)
 
 
 async def test_an_event_that_was_skipped_or_put_aside_counts_as_come(counter: MakeCounter) -> None:

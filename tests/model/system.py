@@ -6,6 +6,7 @@ past it without having it calls its unit late.
 """
 
 from dataclasses import dataclass, field
+from math import inf
 
 SLOT_OF = {"A": 0, "B": 0, "C": 1}
 """The units, and the partition of each."""
@@ -34,6 +35,7 @@ class Row:
     at: int
     after: "Row | None" = None
     sent_to: int | None = None
+    sent_as: float = inf
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Writers:
     mechanisms: Mechanisms
     now: int = 0
     last_id: int = 0
+    sent_count: int = 0
     drawn: list[Row] = field(default_factory=list)
     committed: list[Row] = field(default_factory=list)
 
@@ -59,12 +62,12 @@ class Writers:
         self.committed.append(row)
 
     def write_watermark(self) -> None:
-        """Say on each partition up to when everything received is committed, naming the last event before it."""
+        """Say on each partition up to when everything received is committed, naming the event sent last before it."""
         at = min((row.at - 1 for row in self.drawn), default=self.now)
         for slot in SLOTS:
             events = [row for row in self.committed if row.slot == slot and row.unit is not None]
             row = self._draw(slot, None, at)
-            row.after = max(events, key=lambda each: each.id, default=None)
+            row.after = max(events, key=lambda each: (each.sent_as, each.id), default=None)
             self.committed.append(row)
 
     def _draw(self, slot: int, unit: str | None, at: int) -> Row:
@@ -129,7 +132,8 @@ class Relay:
 
     def _mark(self) -> None:
         for row in self.page:
-            row.sent_to = self.cluster
+            self.writers.sent_count += 1
+            row.sent_to, row.sent_as = self.cluster, self.writers.sent_count
             if row.unit is None:
                 self.writers.committed.remove(row)
         self.page, self.is_sent = [], False
