@@ -1,6 +1,7 @@
 """Breaks things, one after the other, in a thread of its own, while others send."""
 
 import random
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -10,18 +11,23 @@ from pathlib import Path
 from queue import Queue
 from threading import Thread, Timer
 
+from confluent_kafka import KafkaException
+
 from chaos.failpoints import Failpoints
-from chaos.plan import LOADER, PARTS, Act, Blind, Fault, Net, replicas_of
+from chaos.plan import LOADER, PARTS, SWEEP, Act, Blind, Fault, Net, replicas_of
 from chaos.processes import Processes
 from chaos.proxies import Proxies
 from chaos.releases import Releases
+from chaos.stillness import Stillness
 from demo.stack import Stack, StackError
+from demo.topics import TopicReader
 from shared.failpoints import Action
 
 MEANT_SECONDS = 6.0  # how long the process that is meant has the place for itself
 REACH_SECONDS_MAX = 45.0
 ALIVE_SECONDS_MAX = 12.0  # a lease and a session are over by then
 FIND_SECONDS_MAX = 15.0  # a part that was just killed comes back by then
+TOPICS_SECONDS_MAX = 90.0
 TRIES = 3
 POLL_SECONDS = 0.02
 RELEASE_TRIES = 20
@@ -42,7 +48,10 @@ class Broken:
 
 
 class Breaker:
-    """Takes faults in order. `watermark` shows that the system lives: the next fault waits for it to move."""
+    """Takes faults in order. That the watermark moves shows that the system lives: the next fault waits for it.
+
+    `wiped` is told when the broker has lost its disk and is down; then nothing unrepeatable is under way.
+    """
 
     def __init__(
         self,
@@ -51,7 +60,9 @@ class Breaker:
         failpoints: Failpoints,
         releases: Releases,
         *,
-        watermark: Callable[[], datetime | None],
+        reader: TopicReader,
+        wiped: Callable[[], None],
+        stillness: Stillness,
         log: Path,
         proxies: Proxies | None = None,
     ) -> None:
@@ -59,7 +70,9 @@ class Breaker:
         self._processes = processes
         self._failpoints = failpoints
         self._releases = releases
-        self._watermark = watermark
+        self._reader = reader
+        self._wiped = wiped
+        self._stillness = stillness
         self._log = log
         self._proxies = proxies
         self._queue: Queue[Fault | None] = Queue()
@@ -131,6 +144,8 @@ class Breaker:
             return self._break_at_place(fault)
         if fault.phase == Blind.SUPERVISOR:
             return self._break_supervisor(fault)
+        if fault.phase == Blind.WIPE:
+            return fault.targets if self._wipe() else ()
         return fault.targets if self._break_blindly(fault) else ()
 
     def _harm(self, fault: Fault) -> bool:
@@ -167,9 +182,12 @@ class Breaker:
             return bool(hit)
 
         try:
-            self._failpoints.arm(fault.targets[0], place, action)
+            for name in fault.targets if place == SWEEP else fault.targets[:1]:
+                self._failpoints.arm(name, place, action)
             if place == "consumer.rebalance":
                 self._rebalance(fault.targets[0], fault.number)
+            elif place == SWEEP:
+                self._wipe()
             if not _within(reached, MEANT_SECONDS):
                 for name in fault.targets[1:]:
                     self._failpoints.arm(name, place, action)
@@ -187,6 +205,27 @@ class Breaker:
         """Let a member of the group go, the process itself or its neighbour: the partitions are given out anew."""
         members = replicas_of(name)
         self._processes.kill(members[number % len(members)])
+
+    def _wipe(self) -> bool:
+        """Take the broker's disk away, and let it begin anew; return whether the broker was there."""
+        with self._stillness.alone():
+            if not _within(lambda: self._processes.find("kafka") is not None, FIND_SECONDS_MAX):
+                return False
+            with self._processes.held(self._stack.pid):  # nobody starts the broker before its disk is gone
+                self._processes.kill("kafka")
+                _within(lambda: self._processes.find("kafka") is None, FIND_SECONDS_MAX)
+                shutil.rmtree(self._stack.data / "kafka" / "data")
+                self._wiped()
+            if not _within(self._has_topics, TOPICS_SECONDS_MAX):
+                raise NothingBrokeError(f"the broker lost its disk, and has no topics after {TOPICS_SECONDS_MAX:.0f} s")
+            self._reader.rewind()
+            return True
+
+    def _has_topics(self) -> bool:
+        try:
+            return not self._reader.missing_topics()
+        except KafkaException:
+            return False
 
     def _break_supervisor(self, fault: Fault) -> tuple[str, ...]:
         self._stack.kill()
@@ -223,8 +262,8 @@ class Breaker:
 
     def _wait_for_life(self, fault: Fault) -> None:
         """Wait until the watermark moves, which takes doors, database, outbox and broker; then a little more."""
-        before = self._watermark()
-        _within(lambda: self._watermark() != before, ALIVE_SECONDS_MAX)
+        before = self._reader.watermark()
+        _within(lambda: self._reader.watermark() != before, ALIVE_SECONDS_MAX)
         time.sleep(random.Random(fault.number).uniform(0.0, 1.0))  # noqa: S311 -- faults are not in step with ticks
 
 

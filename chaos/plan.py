@@ -31,6 +31,7 @@ class Blind(StrEnum):
     DATABASE = "the database killed"
     MAIL_SERVER = "the mail server killed"
     SUPERVISOR = "the supervisor killed"
+    WIPE = "the broker's disk lost"
     FREEZE = "a process stopped, then on"
     RESTART = "a process told to end"
 
@@ -43,9 +44,9 @@ class Net(StrEnum):
     HALF_OPEN = "connections half open"
 
 
-UNREACHED = frozenset({"relay.sweep"})  # only after the broker's disk was wiped, which is not done here
-PLACES = tuple(place for place in FAILPOINTS if place not in UNREACHED)
-PHASES: tuple[str, ...] = (*PLACES, *Blind)
+SWEEP = "relay.sweep"
+"""The place that is reached only when the broker has lost its disk."""
+PHASES: tuple[str, ...] = (*FAILPOINTS, *(each for each in Blind if each is not Blind.WIPE or SWEEP in FAILPOINTS))
 PHASES_WITH_PROXIES: tuple[str, ...] = (*PHASES, *Net)
 
 
@@ -75,7 +76,12 @@ class Fault:
     @property
     def at_failpoint(self) -> bool:
         """Whether the process is broken at a place of its code."""
-        return self.phase in PLACES
+        return self.phase in FAILPOINTS
+
+    @property
+    def wipes(self) -> bool:
+        """Whether the broker loses its disk."""
+        return self.phase in {SWEEP, Blind.WIPE}
 
 
 def plan(count: int, seed: int, phases: Sequence[str] = PHASES) -> list[Fault]:
@@ -101,7 +107,7 @@ def replicas_of(process: str) -> tuple[str, ...]:
 def _fault(number: int, phase: str, chance: random.Random) -> Fault:
     seconds = round(chance.uniform(FREEZE_SECONDS_MIN, FREEZE_SECONDS_MAX), 1)
     everybody = (*PROCESSES, *PARTS)
-    if phase in PLACES:
+    if phase in FAILPOINTS:
         act = Act.STOP if chance.random() < STOP_SHARE else Act.KILL
         return Fault(number, phase, act, _reached_by(phase, chance), seconds)
     if phase in set(Net):
@@ -114,6 +120,7 @@ def _fault(number: int, phase: str, chance: random.Random) -> Fault:
         Blind.DATABASE: ("postgres",),
         Blind.MAIL_SERVER: ("smtp",),
         Blind.SUPERVISOR: (SUPERVISOR,),
+        Blind.WIPE: ("kafka",),
         Blind.FREEZE: (chance.choice(everybody),),
         Blind.RESTART: (chance.choice(everybody),),
     }

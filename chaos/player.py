@@ -9,6 +9,7 @@ from chaos.agencies import Agencies
 from chaos.breaker import Breaker
 from chaos.plan import Fault, shares
 from chaos.report import Watcher
+from chaos.stillness import Stillness
 from chaos.traffic import Traffic
 from demo.doors import HttpDoor, KafkaDoor
 from demo.scenario import Scenario
@@ -30,6 +31,7 @@ class Player:
         *,
         doors: tuple[KafkaDoor, HttpDoor],
         reader: TopicReader,
+        stillness: Stillness,
         breaker: Breaker,
         watcher: Watcher,
     ) -> None:
@@ -39,7 +41,7 @@ class Player:
         self._breaker = breaker
         self._watcher = watcher
         self._stood_at = (scenario.stands[0].at, time.monotonic())
-        self.agencies = Agencies(settler, doors, reader, self._business_now)
+        self.agencies = Agencies(settler, doors, reader, stillness, self._business_now)
 
     def play(self, faults: Sequence[Fault]) -> None:
         """Play to the end. Raises what a door, the settler or the breaker raises."""

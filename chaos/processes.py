@@ -1,7 +1,9 @@
 """The processes of a running stack, known by the records that it keeps in its folder; ended, stopped and let on."""
 
 import contextlib
+import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -57,6 +59,18 @@ class Processes:
         found = [process] if process is not None else []
         self._stopped += found
         return found
+
+    @contextlib.contextmanager
+    def held(self, pid: int | None) -> Iterator[None]:
+        """Stop a child of ours, such as the supervisor, for the time being."""
+        if pid is None:
+            yield
+            return
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def let_on(self, processes: list[psutil.Process]) -> None:
         """Let stopped processes go on; those that were killed meanwhile are gone."""

@@ -20,6 +20,7 @@ from chaos.processes import Processes
 from chaos.proxies import Proxies
 from chaos.releases import Releases
 from chaos.report import Result, Watcher, show
+from chaos.stillness import Stillness
 from chaos.supervised import FAILPOINTS_FOLDER, FRONTS_FILE
 from chaos.traffic import Traffic
 from demo.doors import HttpDoor, KafkaDoor
@@ -123,6 +124,7 @@ def _play(
     ):
         ports = json.loads((stack.data / "ports.json").read_text("utf-8"))
         http = HttpDoor(addresses, client, [f"http://{HOST}:{ports['ingest-2']}"], TRY_SECONDS_MAX)
+        kafka, stillness = KafkaDoor(addresses, TRY_SECONDS_MAX), Stillness()
         outside = Outside(addresses, topics, MailboxReader(addresses.mailbox, client), http)
         settler = Settler(
             sample,
@@ -138,7 +140,9 @@ def _play(
             Processes(stack.data),
             failpoints,
             Releases(stack.data, SAMPLE_FOLDER, failpoints.environments()[LOADER]),
-            watermark=topics.watermark,
+            reader=topics,
+            wiped=kafka.renew,
+            stillness=stillness,
             log=stack.data / FAULTS_FILE,
             proxies=proxies,
         )
@@ -150,8 +154,9 @@ def _play(
                 scenario,
                 Traffic(sample, scenario),
                 settler,
-                doors=(KafkaDoor(addresses, TRY_SECONDS_MAX), http),
+                doors=(kafka, http),
                 reader=topics,
+                stillness=stillness,
                 breaker=breaker,
                 watcher=watcher,
             )

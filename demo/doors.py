@@ -16,7 +16,7 @@ from demo.dispatch import Dispatch, ExplanationBody, Garbage, GarbageBody, Packa
 from demo.ledger import Door, Sent
 from demo.stack import Addresses
 from demo.topics import CRITICAL_LOGS
-from demo.wire import cloud_event, encoded, explanation_json, package_json, spoiled_body, spoiled_event
+from demo.wire import Headers, cloud_event, encoded, explanation_json, package_json, spoiled_body, spoiled_event
 from demo.workbook import fill
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -25,6 +25,21 @@ SEND_SECONDS_MAX = 20.0
 POLL_SECONDS = 0.1
 RETRY_SECONDS_MIN = 0.2
 RETRY_SECONDS_MAX = 2.0
+
+
+# The broker has lost its disk: there is no such topic yet, or it does not know the producer. What was to be sent has
+# not been written there.
+NOT_WRITTEN = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER,
+        KafkaError.UNKNOWN_PRODUCER_ID,
+        KafkaError.INVALID_PRODUCER_EPOCH,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - the client's own names
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+        KafkaError._FATAL,  # noqa: SLF001
+    }
+)
 
 
 def source_of(unit: str) -> str:
@@ -37,16 +52,19 @@ class KafkaDoor:
 
     def __init__(self, addresses: Addresses, seconds_max: float = SEND_SECONDS_MAX) -> None:
         self._seconds_max = seconds_max
-        self._producer = Producer(
-            {
-                "bootstrap.servers": addresses.bootstrap_servers,
-                "acks": "all",
-                "linger.ms": 5,
-                "enable.idempotence": True,  # a retry of the client's own must not become a second message
-                "message.timeout.ms": int(seconds_max * 1000),
-                "log_level": CRITICAL_LOGS,
-            }
-        )
+        self._settings: dict[str, str | int | bool] = {
+            "bootstrap.servers": addresses.bootstrap_servers,
+            "acks": "all",
+            "linger.ms": 5,
+            "enable.idempotence": True,  # a retry of the client's own must not become a second message
+            "message.timeout.ms": int(seconds_max * 1000),
+            "log_level": CRITICAL_LOGS,
+        }
+        self._producer = Producer(self._settings)
+
+    def renew(self) -> None:
+        """Begin with a new producer: a broker without its disk would take the old one's numbers for another's."""
+        self._producer = Producer(self._settings)
 
     def send(self, dispatch: Dispatch) -> Sent:
         """Publish, and wait until the broker has it. Raises KafkaException when it does not take it."""
@@ -56,6 +74,20 @@ class KafkaDoor:
             headers, value = spoiled_event(body, source, dispatch.key)
         else:
             headers, value = cloud_event(body, source, dispatch.key)
+        topic = f"agency.{dispatch.unit}.submissions"
+        until = time.monotonic() + self._seconds_max
+        while True:
+            try:
+                offset = self._publish(topic, headers, value)
+            except KafkaException as error:
+                if error.args[0].code() not in NOT_WRITTEN or time.monotonic() > until:
+                    raise
+                time.sleep(RETRY_SECONDS_MIN)
+            else:
+                return Sent(machine_at=datetime.now(UTC), item=dispatch.item, offset=offset)
+
+    def _publish(self, topic: str, headers: Headers, value: bytes) -> int:
+        producer = self._producer
         delivered: Future[int] = Future()
 
         def report(error: KafkaError | None, message: Message) -> None:
@@ -64,11 +96,10 @@ class KafkaDoor:
             else:
                 delivered.set_result(int(message.offset() or 0))
 
-        topic = f"agency.{dispatch.unit}.submissions"
-        self._producer.produce(topic, value=value, headers=list(headers), on_delivery=report)
+        producer.produce(topic, value=value, headers=list(headers), on_delivery=report)
         while not delivered.done():
-            self._producer.poll(POLL_SECONDS)
-        return Sent(machine_at=datetime.now(UTC), item=dispatch.item, offset=delivered.result())
+            producer.poll(POLL_SECONDS)
+        return delivered.result()
 
 
 class HttpDoor:

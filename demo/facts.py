@@ -58,6 +58,11 @@ class Answer:
     reports: tuple[tuple[str, int, str | None], ...] = ()
     findings: tuple[str, ...] = ()
 
+    @property
+    def name(self) -> str | int | None:
+        """What it answers: an id, or an offset where no id could be read."""
+        return self.answers_id if self.answers_id is not None else self.answers_offset
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:

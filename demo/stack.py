@@ -89,6 +89,11 @@ class Stack:
                 [*self._up, "--data", str(self.data), *options], stdout=log, stderr=log, start_new_session=True
             )
 
+    @property
+    def pid(self) -> int | None:
+        """The supervisor's process number, None while it does not run."""
+        return self._process.pid if self._process is not None else None
+
     def kill(self) -> None:
         """Kill the supervisor alone (SIGKILL); everything that it started runs on until it is started again."""
         process, self._process = self._process, None

@@ -1,7 +1,7 @@
 """Reads the outside of the bus in a thread, with a client that is a stranger to the project."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from threading import Event, Lock, Thread
@@ -26,6 +26,14 @@ SERVICES = ("catalogue", "ingest", "validate", "notify")
 TYPE_PREFIX = "vn.lienthong."
 METADATA_TIMEOUT_SECONDS = 10.0
 POLL_SECONDS = 0.1
+# A broker without its disk knows no topic until each has been made again.
+PASSING = frozenset(
+    {
+        KafkaError._PARTITION_EOF,  # noqa: SLF001 - the client's own name
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.OFFSET_OUT_OF_RANGE,
+    }
+)
 CRITICAL_LOGS = 2  # syslog's; the client would tell the terminal about a broker that was stopped on purpose
 
 
@@ -41,6 +49,7 @@ class TopicReader:
                 "bootstrap.servers": bootstrap_servers,
                 "group.id": "demo",  # required by the client; nothing is committed
                 "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 50,
                 "log_level": CRITICAL_LOGS,
             }
@@ -52,11 +61,12 @@ class TopicReader:
         ]
         self._lock = Lock()
         self._facts: dict[tuple[str, str], Fact] = {}
-        self._answers: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._answers: dict[tuple[str, str | int], dict[str, str]] = defaultdict(dict)
         self._figures: dict[str, int] = {}
         self._watermarks: dict[int, datetime] = {}
         self._partition_count = 0
         self._stopping = Event()
+        self._rewinding = Event()
         self.failure: Exception | None = None
         self._thread = Thread(target=self._run, name="topics", daemon=True)
 
@@ -67,6 +77,14 @@ class TopicReader:
 
     def start(self) -> None:
         """Assign every partition of the topics, from the beginning, and begin to read."""
+        self._assign()
+        self._thread.start()
+
+    def rewind(self) -> None:
+        """Read all from the beginning again: the broker has lost its disk, and has the topics anew."""
+        self._rewinding.set()
+
+    def _assign(self) -> None:
         known = self._consumer.list_topics(timeout=METADATA_TIMEOUT_SECONDS).topics
         self._partition_count = len(known[SUBMISSIONS].partitions)
         self._consumer.assign(
@@ -76,7 +94,6 @@ class TopicReader:
                 for partition in known[topic].partitions
             ]
         )
-        self._thread.start()
 
     def stop(self) -> None:
         """End the thread and leave the broker."""
@@ -90,10 +107,13 @@ class TopicReader:
         with self._lock:
             return list(self._facts.values())
 
-    def answers_to(self, unit: str, event_id: str) -> frozenset[str]:
-        """Return the kinds of the answers that a unit's event has got: received, rejected, verdict."""
+    def answers_to(self, unit: str, name: str | int) -> Counter[str]:
+        """Return how many answers a unit's event has got, by kind: received, rejected, verdict.
+
+        `name` is the event's id, or its offset where no id can be read.
+        """
         with self._lock:
-            return frozenset(self._answers.get((unit, event_id), ()))
+            return Counter(self._answers.get((unit, name), {}).values())
 
     def figures(self) -> dict[str, int]:
         """Return the version of the accepted figures by delivery."""
@@ -109,6 +129,9 @@ class TopicReader:
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
+                if self._rewinding.is_set():
+                    self._rewinding.clear()
+                    self._assign()
                 for message in self._consumer.consume(500, POLL_SECONDS):
                     self._take(message)
         except (KafkaException, ValueError, KeyError, TypeError) as error:
@@ -117,7 +140,7 @@ class TopicReader:
     def _take(self, message: Message) -> None:
         error = message.error()
         if error is not None:
-            if error.code() == KafkaError._PARTITION_EOF or error.retriable():  # noqa: SLF001 - the client's own name
+            if error.code() in PASSING or error.retriable():
                 return
             raise KafkaException(error)
         topic = str(message.topic())
@@ -132,8 +155,8 @@ class TopicReader:
             fact = fact_of(record)
             if fact is not None:
                 self._facts.setdefault((record.source, record.id), fact)
-            if isinstance(fact, Answer) and fact.answers_id is not None:
-                self._answers[fact.unit, fact.answers_id].add(fact.kind)
+            if isinstance(fact, Answer) and fact.name is not None:
+                self._answers[fact.unit, fact.name][fact.event_id] = fact.kind
 
     def _take_figures(self, delivery: str, value: bytes | str | None) -> None:
         with self._lock:

@@ -13,9 +13,16 @@ RECEIPT_DELAY_MAX = timedelta(minutes=10)  # a run never comes nearer than this 
 
 def answers_to(books: Books, sending: Sending, kind: str) -> list[Answer]:
     """Return the answers of a kind to what went to Kafka: by its id, or by its offset where the id is unreadable."""
-    sent = books.sent.get(sending.item)
-    name = sending.ce_id if sending.ce_id is not None else sent.offset if sent is not None else None
+    name = name_of(books, sending)
     return books.answers.get((sending.unit, kind, name), []) if name is not None else []
+
+
+def name_of(books: Books, sending: Sending) -> str | int | None:
+    """Return how the answers call what went to Kafka: by its id, or by its offset where the id is unreadable."""
+    if sending.ce_id is not None:
+        return sending.ce_id
+    sent = books.sent.get(sending.item)
+    return sent.offset if sent is not None else None
 
 
 def package_of(books: Books, sending: Sending) -> str | None:

@@ -46,8 +46,7 @@ class Books:
         """The answers on the topics by unit, kind and what they answer: an id, or an offset where there was none."""
         found = defaultdict(list)
         for answer in self.facts.answers:
-            name = answer.answers_id if answer.answers_id is not None else answer.answers_offset
-            found[answer.unit, answer.kind, name].append(answer)
+            found[answer.unit, answer.kind, answer.name].append(answer)
         return found
 
     def with_outcome(self, *outcomes: Outcome) -> list[Sending]:

@@ -8,7 +8,7 @@ from demo.ledger import Door, Outcome
 from demo.scenario import Scenario
 from tests.demo.test_scenario import dealt, sample
 
-ROUNDS = 5
+ROUNDS = 2
 SEED = 3
 
 
@@ -28,8 +28,8 @@ def errands() -> list[Errand]:
 
 
 def test_a_seed_sends_the_same_again_and_another_seed_something_else() -> None:
-    assert every_errand(dealt(SEED), 2) == every_errand(dealt(SEED), 2)
-    assert every_errand(dealt(SEED), 2) != every_errand(dealt(SEED + 1), 2)
+    assert every_errand(dealt(SEED), 1) == every_errand(dealt(SEED), 1)
+    assert every_errand(dealt(SEED), 1) != every_errand(dealt(SEED + 1), 1)
 
 
 def test_the_demo_s_month_is_sent_whole() -> None:
@@ -52,14 +52,14 @@ def test_the_versions_of_a_delivery_are_counted_without_a_gap() -> None:
         if errand.dispatch.outcome is Outcome.RECEIVED and not errand.again:
             for report in errand.dispatch.reports:
                 seen[report.delivery].append(report.version)
-    assert max(len(versions) for versions in seen.values()) > 3
+    assert max(len(versions) for versions in seen.values()) > 2
     assert all(versions == list(range(1, len(versions) + 1)) for versions in seen.values())
 
 
 def test_things_are_sent_again_as_they_were() -> None:
     first = {errand.dispatch.item: errand.dispatch for errand in errands() if not errand.again}
     again = [errand.dispatch for errand in errands() if errand.again]
-    assert len(again) > ROUNDS
+    assert len(again) > len(dealt(SEED).stands)
     assert all(first[dispatch.item] == dispatch for dispatch in again)
 
 
