@@ -108,7 +108,7 @@ class Breaker:
                 self._proxies.heal(part)
 
     def close(self) -> None:
-        """End the thread after the fault in hand."""
+        """End the thread after the fault in hand; doing it twice changes nothing."""
         self._queue.put(None)
         self._thread.join(REACH_SECONDS_MAX * 2)
         self.let_go()

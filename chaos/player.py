@@ -50,16 +50,19 @@ class Player:
             self._settler.begin(stands[0].at, self._scenario.seed)
             for stand, some in zip(stands, shares(faults, len(stands)), strict=True):
                 self._watcher.stand(stand)
-                self._breaker.break_all(some)
-                self._play_stand(stand, pool)
+                self._play_stand(stand, some, pool)
             self._settler.settle_finally(pool)
 
-    def _play_stand(self, stand: Stand, pool: ThreadPoolExecutor) -> None:
+    def _play_stand(self, stand: Stand, faults: Sequence[Fault], pool: ThreadPoolExecutor) -> None:
+        """Break some while the clock moves, and reminders and deadlines pass; the others while packages flow."""
+        first = len(faults) // 3 if stand.passes else 0
+        self._breaker.break_all(faults[:first])
         if stand.passes:
             self._settler.move_clock(stand.at)
         self._stood_at = (stand.at, time.monotonic())
         # Who was to be reminded is, before anything is sent that would make it needless.
         self._settler.settle(pool, past=max(stand.passes, default=None))
+        self._breaker.break_all(faults[first:])
         self.agencies.send_all(self._traffic.of_stand(stand), pool)
         number = 0
         while number == 0 or self._breaker.busy:

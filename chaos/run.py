@@ -11,10 +11,11 @@ import httpx
 from confluent_kafka import KafkaException
 from rich.console import Console
 
+from chaos import afterwards
 from chaos.agencies import UnansweredError
 from chaos.breaker import Breaker, NothingBrokeError
 from chaos.failpoints import Failpoints
-from chaos.plan import LOADER, PHASES, PHASES_WITH_PROXIES, Fault, plan
+from chaos.plan import LOADER, PHASES, PHASES_WITH_PROXIES, PROCESSES, Fault, plan
 from chaos.player import Player
 from chaos.processes import Processes
 from chaos.proxies import Proxies
@@ -165,11 +166,13 @@ def _play(
                 player.play(order.faults)
             except TROUBLES as error:
                 trouble = f"{type(error).__name__}: {error}"
+            breaker.close()
+            addresses_of = {name: f"http://{HOST}:{ports[name]}" for name in PROCESSES}
             return Result(
                 seed=order.seed,
                 planned=order.kills,
                 broken=breaker.broken,
-                imbalances=settler.balance().imbalances,
+                imbalances=[*settler.balance().imbalances, *afterwards.look(addresses_of, client)],
                 sent_count=player.agencies.sent_count,
                 again_count=player.agencies.again_count,
                 unanswered_count=player.agencies.unanswered_count,
