@@ -193,12 +193,15 @@ async def test_a_replica_frozen_beyond_its_lease_is_left_behind_and_commits_noth
 
 @pytest.mark.timeout(300)
 async def test_a_replica_that_is_killed_holds_the_watermark_no_longer_than_its_lease(
-    town: Town, punctual: Iterator[tuple[Package, datetime]]
+    town: Town, tmp_path: Path, punctual: Iterator[tuple[Package, datetime]]
 ) -> None:
+    """It dies with a punctual request in its hands; the sender comes again, in time, to the other one."""
     package, end = next(punctual)
     await town.move_clock(end - timedelta(minutes=5))
-    async with a_second("ingest", town) as third:
-        await third.kill()
+    async with a_second("ingest", town, {VARIABLE: str(tmp_path)}) as third:
+        (tmp_path / "ingest.body_ended").write_text(Action.KILL)
+        with pytest.raises(httpx.TransportError):
+            await post(town, third.url, package)
         again = await post(town, town.stack.addresses.ingest, package)
         assert again.status_code == 202, again.text
         await town.move_clock(end + timedelta(minutes=5))

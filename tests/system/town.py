@@ -144,9 +144,10 @@ async def a_second(
     command: Sequence[str] | None = None,
 ) -> AsyncIterator[ServicePart]:
     """Start another replica of a service, beside the one that the stack looks after."""
+    port = free_port(frozenset(town.stack.service_ports.values()))
     replica = ServicePart(
-        f"{service}-2",
-        port=free_port(frozenset(town.stack.service_ports.values())),
+        f"{service}-{port}",  # a name of its own: whoever is recorded under the same one is ended
+        port=port,
         command=command or [*Wiring().lienthong, "serve", service],
         environment={**town.stack.environment, **(environment or {})},
         folder=town.stack.data,
