@@ -1,19 +1,29 @@
 """What ingest could not process and is asked to replay: the agency gets the one answer that it waited for."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from services.ingest.domain.deliveries import moved
 from services.ingest.storage.sources import read_progress
 from services.ingest.storage.tables import bus
 from shared.bus.letters import Letter, Which, find_letters, request_replay
 from shared.bus.records import Record
 from shared.bus.replay import Replayer
+from shared.events.deadlines import (
+    ClosedReason,
+    DeadlineClosedV1,
+    DeadlineEvent,
+    DeadlineExtendedV1,
+    DeadlineOpenedV1,
+    DeadlineReopenedV1,
+)
 from shared.events.findings import Verdict
 from tests.ingest.conftest import MakeWorld
 from tests.ingest.domain.packages import MONTH, a_package
 from tests.ingest.test_handlers import NullArrivals
-from tests.ingest.world import CLUSTER, NOW, SOURCE, Message, World, a_message
+from tests.ingest.world import CLUSTER, DUE, NOW, SOURCE, Message, World, a_message
 
 FAULT = ZeroDivisionError("a bad release")
 
@@ -105,3 +115,24 @@ async def test_a_letter_of_an_earlier_broker_says_nothing_of_how_far_the_present
         earlier = await read_progress(session, CLUSTER)
     assert earlier[f"agency.{MONTH.unit}.submissions", 0] == 5002
     assert await answers(world) == ["package.received"]
+
+
+LATER = DUE + timedelta(days=3)
+
+
+def deadline(data_type: type[DeadlineEvent], version: int, **more: Any) -> DeadlineEvent:
+    return data_type(delivery_id=MONTH, deadline_version=version, due_at=DUE if version == 1 else LATER, **more)
+
+
+OPENED = deadline(DeadlineOpenedV1, 1, due_rule="P+0:D18", release=1)
+CLOSED = deadline(DeadlineClosedV1, 1, reason=ClosedReason.EXEMPTED)
+EXTENDED = deadline(DeadlineExtendedV1, 2, reason="bão")
+REOPENED = deadline(DeadlineReopenedV1, 2, reason="sai")
+
+
+@pytest.mark.parametrize(("newer", "replayed"), [(EXTENDED, OPENED), (REOPENED, CLOSED)])
+def test_a_deadline_event_that_is_replayed_undoes_no_newer_one(newer: DeadlineEvent, replayed: DeadlineEvent) -> None:
+    before = moved(moved(None, OPENED, NOW), newer, NOW)
+    assert before is not None
+    assert (before.open, before.due_at) == (True, LATER)
+    assert moved(before, replayed, NOW) == before

@@ -39,12 +39,13 @@ class Delivery:
 def moved(delivery: Delivery | None, event: DeadlineEvent, at: datetime) -> Delivery | None:
     """Return the delivery after a deadline event of business time `at`; None while it has not been opened.
 
-    Passed and met close nothing: a late report is taken, and so is a correction.
+    Passed and met close nothing: a late report is taken, and so is a correction. An event of an older date, which comes
+    late when it is replayed, undoes nothing.
     """
+    if delivery is not None and event.deadline_version < delivery.deadline_version:
+        return delivery
     match event:
-        case DeadlineOpenedV1():
-            if delivery is not None:
-                return replace(delivery, due_at=event.due_at, deadline_version=event.deadline_version)
+        case DeadlineOpenedV1() if delivery is None:
             return Delivery(event.delivery_id, at, event.due_at, event.deadline_version)
         case DeadlineClosedV1():
             delivery = delivery or Delivery(event.delivery_id, at, event.due_at, event.deadline_version)
@@ -54,7 +55,7 @@ def moved(delivery: Delivery | None, event: DeadlineEvent, at: datetime) -> Deli
             return replace(
                 delivery, closed=None, closed_at=None, due_at=event.due_at, deadline_version=event.deadline_version
             )
-        case DeadlineExtendedV1() | DeadlineRedatedV1() if delivery is not None:
+        case DeadlineOpenedV1() | DeadlineExtendedV1() | DeadlineRedatedV1() if delivery is not None:
             return replace(delivery, due_at=event.due_at, deadline_version=event.deadline_version)
         case _:
             return delivery
