@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterable
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -52,6 +53,16 @@ class FolderStore:
         """Return the bytes of a name, None when there are none."""
         path = self._path(name)
         return path.read_bytes() if path.exists() else None
+
+    def written_since(self, at: datetime) -> list[str]:
+        """Return the names of what was written at or after a machine instant, in order."""
+        if not self._folder.exists():
+            return []
+        return sorted(
+            path.name
+            for path in self._folder.glob(f"{'?' * _FOLDER_DIGITS}/{'?' * NAME_LENGTH}")
+            if path.stat().st_mtime >= at.timestamp()
+        )
 
     def _path(self, name: str) -> Path:
         if len(name) != NAME_LENGTH or not set(name) <= set("0123456789abcdef"):

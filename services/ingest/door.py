@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 from uuid import UUID, uuid4
 
 from structlog.contextvars import bind_contextvars
@@ -26,7 +27,7 @@ from shared.delivery_id import DeliveryId
 from shared.events.agency import Answered, PackageReceivedV1, PackageRejectedV1, Receipt
 from shared.events.base import Event, EventData
 from shared.events.findings import Finding
-from shared.events.submissions import Channel, SubmissionReceivedV1
+from shared.events.submissions import Channel, SentAs, SubmissionReceivedV1
 from shared.logs import get_logger
 from shared.problems import UnavailableError
 from shared.text import Text
@@ -56,6 +57,11 @@ class Arrival:
     event: Event[EventData] | None = None
     fallback_answer_id: str | None = None
     """Id of the answer to a message whose own id was used before for something else."""
+
+    @property
+    def sent_as(self) -> SentAs:
+        """What its sender called it, as the submission events say it."""
+        return SentAs.model_validate(self.answers.model_dump())
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +162,7 @@ async def remember(arrival: Arrival, package_id: UUID, answer: StoredAnswer | No
 
 
 def publish_received(
-    arrival: Arrival, package_id: UUID, receipts: tuple[Receipt, ...], work: Work[IngestState]
+    arrival: Arrival, package_id: UUID, receipts: tuple[Receipt, ...], work: Work[Any]
 ) -> StoredAnswer:
     """Answer that something is on disk."""
     data = PackageReceivedV1(
@@ -190,6 +196,7 @@ async def _accept(
             channel=arrival.channel,
             document_number=content.document_number,
             original=arrival.original,
+            sent_as=arrival.sent_as,
             cells=report.cells,
             explanations=report.explanations,
         )

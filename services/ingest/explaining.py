@@ -43,6 +43,8 @@ async def explain(arrival: Arrival, content: ExplanationV1 | Found, work: Work[I
         version=submission.version,
         explained_at=arrival.received_at,
         explanations=content.explanations,
+        original=arrival.original,
+        sent_as=arrival.sent_as,
     )
     work.publish(
         data,

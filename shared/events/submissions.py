@@ -28,6 +28,20 @@ class Explanation(BaseModel):
     text: str = Field(min_length=1, max_length=4000)
 
 
+class SentAs(BaseModel):
+    """What the sender called what came: source and id of its event with the offset in its topic, or `http` and its key.
+
+    All null where a request had no idempotency key. By it the doors know again what comes twice, also after ingest's
+    database had to be restored from a copy.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    source: str | None = None
+    id: str | None = None
+    offset: int | None = None
+
+
 class SubmissionReceivedV1(EventData):
     """One arrival for one delivery. Lists every cell of the form, missing ones too."""
 
@@ -41,6 +55,7 @@ class SubmissionReceivedV1(EventData):
     channel: Channel
     document_number: str | None = None
     original: str | None = Field(default=None, description="SHA-256 of the original bytes in the object store")
+    sent_as: SentAs | None = None
     cells: tuple[CellValue, ...]
     explanations: tuple[Explanation, ...] = ()
 
@@ -55,6 +70,8 @@ class SubmissionExplainedV1(EventData):
     version: int = Field(ge=1)
     explained_at: AwareDatetime
     explanations: tuple[Explanation, ...] = Field(min_length=1)
+    original: str | None = Field(default=None, description="SHA-256 of the original bytes in the object store")
+    sent_as: SentAs | None = None
 
 
 class WatermarkV1(EventData):
