@@ -84,6 +84,13 @@ class TopicReader:
         """Read all from the beginning again: the broker has lost its disk, and has the topics anew."""
         self._rewinding.set()
 
+    def _assigned_again(self) -> bool:
+        try:
+            self._assign()
+        except (KafkaException, KeyError):
+            return False  # it has gone once more, or not all topics are there
+        return True
+
     def _assign(self) -> None:
         known = self._consumer.list_topics(timeout=METADATA_TIMEOUT_SECONDS).topics
         self._partition_count = len(known[SUBMISSIONS].partitions)
@@ -129,9 +136,8 @@ class TopicReader:
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
-                if self._rewinding.is_set():
+                if self._rewinding.is_set() and self._assigned_again():
                     self._rewinding.clear()
-                    self._assign()
                 for message in self._consumer.consume(500, POLL_SECONDS):
                     self._take(message)
         except (KafkaException, ValueError, KeyError, TypeError) as error:

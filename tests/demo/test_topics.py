@@ -1,6 +1,7 @@
 """The reader of topics on a real broker: nothing lost, a repeated event once, the slowest watermark."""
 
 import json
+import shutil
 from datetime import datetime
 
 import pytest
@@ -78,5 +79,30 @@ async def test_the_outside_of_the_bus_is_read(own_kafka: EmbeddedKafka) -> None:
         assert reader.failure is None
         bus.publish("deadlines", "deadline.met.v1", "e9", {"no": "delivery"})
         await until(lambda: isinstance(reader.failure, KeyError))
+    finally:
+        reader.stop()
+
+
+@pytest.mark.timeout(90)
+async def test_a_broker_that_has_lost_its_disk_is_read_from_the_beginning_again(own_kafka: EmbeddedKafka) -> None:
+    bus = Bus(own_kafka.bootstrap_servers)
+    reader = TopicReader(own_kafka.bootstrap_servers, ["A"])
+    bus.make_topics()
+    await until(lambda: not reader.missing_topics())
+    reader.start()
+    try:
+        bus.publish("validation-results", "validation.completed.v1", "e1", JUDGED)
+        bus.publish("validation-results", "validation.completed.v1", "e2", JUDGED)
+        await until(lambda: len(reader.facts()) == 2)
+        await own_kafka.kill()
+        shutil.rmtree(own_kafka.folder / "data")
+        await own_kafka.start()
+        again = Bus(own_kafka.bootstrap_servers)
+        again.make_topics()
+        for event_id in ("e1", "e3", "e4"):  # beyond where the reader stood
+            again.publish("validation-results", "validation.completed.v1", event_id, JUDGED)
+        reader.rewind()
+        await until(lambda: len(reader.facts()) == 4, seconds=30)
+        assert reader.failure is None
     finally:
         reader.stop()
