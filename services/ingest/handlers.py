@@ -112,34 +112,38 @@ async def reject_unknown_type(record: Record, unknown: UnknownType, work: Work[I
 
 
 @packages.on_bad_message
-async def reject_bad_message(record: Record, error: BadMessageError, work: Work[IngestState]) -> None:
-    """Answer what cannot be read, where the topic names a unit; the dead letter is stored already."""
-    unit = _unit_of_topic(record.topic, work)
-    if unit != UNITLESS:
-        await work.context.ensure_answers([unit])
-        message = finding(
-            Door.UNREADABLE,
-            Text(
-                vi=f"Không đọc được sự kiện: {REASONS_IN_VIETNAMESE[error.reason]}",
-                en=f"The event cannot be read: {error.detail}",
-            ),
-            Text(
-                vi="Gửi CloudEvents 1.0 dạng binary: thuộc tính ở header ce_…, thân là JSON; "
-                "sửa rồi gửi lại với ce_id mới.",
-                en="Send a CloudEvent 1.0 in binary mode: attributes in headers ce_…, the body JSON; "
-                "mend it and send it again with a new ce_id.",
-            ),
-            observed=error.reason.value,
-        )
-        answer = PackageRejectedV1(
-            package_id=None,
-            answers=Answered(source=error.source, id=error.id, offset=record.offset),
-            received_at=work.context.business_at(record),
-            findings=(message,),
-        )
-        work.publish(answer, unit=unit, event_id=_answer_id(record, work))
-        metrics.PACKAGES.labels(Channel.KAFKA.value, "unreadable").inc()
-    await _advance([record], work)
+async def reject_bad_messages(run: Sequence[tuple[Record, BadMessageError]], work: Work[IngestState]) -> None:
+    """Answer what cannot be read, where the topic names a unit; the dead letters are stored already."""
+    units = [_unit_of_topic(record.topic, work) for record, _ in run]
+    await work.context.ensure_answers(set(units) - {UNITLESS})
+    for unit, (record, error) in zip(units, run, strict=True):
+        if unit != UNITLESS:
+            work.publish(_unreadable(record, error, work), unit=unit, event_id=_answer_id(record, work))
+            metrics.PACKAGES.labels(Channel.KAFKA.value, "unreadable").inc()
+    await _advance([record for record, _ in run], work)
+
+
+def _unreadable(record: Record, error: BadMessageError, work: Work[IngestState]) -> PackageRejectedV1:
+    message = finding(
+        Door.UNREADABLE,
+        Text(
+            vi=f"Không đọc được sự kiện: {REASONS_IN_VIETNAMESE[error.reason]}",
+            en=f"The event cannot be read: {error.detail}",
+        ),
+        Text(
+            vi="Gửi CloudEvents 1.0 dạng binary: thuộc tính ở header ce_…, thân là JSON; "
+            "sửa rồi gửi lại với ce_id mới.",
+            en="Send a CloudEvent 1.0 in binary mode: attributes in headers ce_…, the body JSON; "
+            "mend it and send it again with a new ce_id.",
+        ),
+        observed=error.reason.value,
+    )
+    return PackageRejectedV1(
+        package_id=None,
+        answers=Answered(source=error.source, id=error.id, offset=record.offset),
+        received_at=work.context.business_at(record),
+        findings=(message,),
+    )
 
 
 def _read(body: bytes, arrival: Arrival, work: Work[IngestState]) -> Incoming | Found:

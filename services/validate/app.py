@@ -7,11 +7,12 @@ from fastapi import FastAPI
 
 from services.validate import api
 from services.validate.context import Context
-from services.validate.handlers import handlers
+from services.validate.handlers import handlers as judging
 from services.validate.settings import ValidateSettings
 from services.validate.state import ValidateState
 from services.validate.storage.tables import SERVICE, bus
 from shared.access import AccessTable
+from shared.bus.handlers import Handlers
 from shared.bus.parts import Parts
 from shared.bus.service_bus import ServiceBus
 from shared.bus.topics import SUBMISSIONS
@@ -33,9 +34,10 @@ def build_app(
     parts: Parts | None = None,
     clock: Clock | None = None,
     access: AccessTable | None = None,
+    handlers: Handlers[ValidateState] = judging,
     on_loss: OnLoss | None = None,
 ) -> FastAPI:
-    """Build the service; `parts`, `clock` and `access` take the place of the real ones.
+    """Build the service; `parts`, `clock`, `access` and `handlers` take the place of the real ones.
 
     `on_loss` is called when something that should run for ever has ended by a fault of ours.
     """

@@ -131,13 +131,21 @@ class Consumer(Generic[ContextT]):
         fault = await self._attempt(lambda: self._take(records))
         if fault is None:
             return
-        self._log.warning("batch_redone_one_by_one", size=len(records), error=root_cause(fault))
+        self._log.warning("batch_redone_in_parts", size=len(records), error=root_cause(fault))
         metrics.REDONE.labels(*self._labels).inc()
-        for part in self._divide(records):
-            fault = await self._attempt(lambda: self._take(part))  # noqa: B023 -- done before the next round
-            if fault is not None:
-                for record in part:
-                    await self._set_apart(record, fault)
+        await self._redo(records, fault)
+
+    async def _redo(self, records: Records, fault: Exception) -> None:
+        """Divide records that failed together until what fails is alone; their order is kept."""
+        parts = self._divide(records)
+        if len(parts) == 1:
+            for record in records:
+                await self._set_apart(record, fault)
+            return
+        for part in parts:
+            part_fault = await self._attempt(lambda: self._take(part))  # noqa: B023 -- done before the next round
+            if part_fault is not None:
+                await self._redo(part, part_fault)
 
     async def _set_apart(self, record: Record, fault: Exception) -> None:
         """Put a record aside that failed alone; while the guard is tripped, hold it and try again for ever."""

@@ -13,8 +13,8 @@ DataT = TypeVar("DataT", bound=EventData)
 
 Handler = Callable[[Sequence[Event[DataT]], Work[ContextT]], Awaitable[None]]
 """Handles a run of events of one type, in arrival order."""
-BadMessageHook = Callable[[Record, BadMessageError, Work[ContextT]], Awaitable[None]]
-"""Answers a message that cannot be read; it is stored as a dead letter already, in the same transaction."""
+BadMessageHook = Callable[[Sequence[tuple[Record, BadMessageError]], Work[ContextT]], Awaitable[None]]
+"""Answers a run of messages that cannot be read; they are stored as dead letters already, in the same transaction."""
 UnknownTypeHook = Callable[[Record, UnknownType, Work[ContextT]], Awaitable[None]]
 """Answers an event of a type without a handler; without a hook such events are skipped."""
 

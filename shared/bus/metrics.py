@@ -11,7 +11,7 @@ REPLAYED = Counter(
     "lienthong_bus_replayed", "Dead letters replayed, by what became of them", ["service", "group", "outcome"]
 )
 RETRIES = Counter("lienthong_bus_retries", "Attempts that failed because the world was broken", ["service", "group"])
-REDONE = Counter("lienthong_bus_batches_redone", "Batches redone message by message", ["service", "group"])
+REDONE = Counter("lienthong_bus_batches_redone", "Batches that failed whole and were redone in parts", ["service", "group"])
 BATCH_SECONDS = Histogram(
     "lienthong_bus_batch_seconds",
     "From receipt of a batch to its commit, in seconds",

@@ -16,9 +16,13 @@ from shared.bus.watermark import PostgresWatermarks, Watermarks
 Divide = Callable[[Records], Sequence[Records]]
 
 
-def one_by_one(records: Records) -> Sequence[Records]:
-    """Divide a batch that failed into what is redone, and perhaps put aside, together: each message alone."""
-    return [(record,) for record in records]
+def in_halves(records: Records) -> Sequence[Records]:
+    """Divide a batch that failed: what fails again is divided again, until a bad message is alone.
+
+    So one bad message among 500 costs some 20 transactions, not 500. What is not divided is put aside whole.
+    """
+    middle = len(records) // 2
+    return [records[:middle], records[middle:]] if middle else [records]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Parts:
     unit_lock: UnitLock
     watermarks: Watermarks
     dead_letters: DeadLetters
-    divide: Divide = one_by_one
+    divide: Divide = in_halves
 
     @classmethod
     def of(cls, service: str, tables: BusTables, topics: TopicTable = TOPICS) -> Self:

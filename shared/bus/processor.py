@@ -12,7 +12,7 @@ from shared.bus.handlers import Handlers
 from shared.bus.inbox import Identity, Outcome
 from shared.bus.letters import Letter
 from shared.bus.partitions import UNITLESS
-from shared.bus.quarantine import put_aside, root_cause
+from shared.bus.quarantine import Cause, Place, place_of, put_aside, root_cause
 from shared.bus.records import Record
 from shared.bus.tracing import traced
 from shared.bus.unit_of_work import UnitOfWorkFactory
@@ -31,8 +31,8 @@ class Received:
 
     @property
     def kind(self) -> tuple[type[object], str | None]:
-        """What makes a run: neighbours of one kind are handled together."""
-        return type(self.content), self.content.type
+        """What makes a run: neighbours of one kind are handled together, whatever type a bad message says it is."""
+        return type(self.content), None if isinstance(self.content, BadMessageError) else self.content.type
 
     @property
     def identity(self) -> Identity | None:
@@ -99,7 +99,7 @@ class Processor(Generic[ContextT]):
             if self._deduplicate and each.identity is not None:
                 await work.parts.inbox.claim(work.session, [(each.identity, Outcome.QUARANTINED)])
             with traced([record]):
-                await self._put_aside(each, work, Reason.HANDLER_FAILED, root_cause(error))
+                await self._put_aside([Cause(record, each.unit, Reason.HANDLER_FAILED, root_cause(error))], work)
 
     async def replay(self, letter: Letter) -> Outcome | None:
         """Take a dead letter in as if it came now, and commit; None when another replica does or did it.
@@ -176,33 +176,33 @@ class Processor(Generic[ContextT]):
 
     async def _take_traced(self, run: Sequence[Received], work: Work[ContextT], tally: Tally) -> None:
         events = []
+        bad = [(each, each.content) for each in run if isinstance(each.content, BadMessageError)]
+        if bad:
+            await self._take_bad(bad, work)
+            return
         for each in run:
             match each.content:
-                case BadMessageError() as error:
-                    first = await self._put_aside(each, work, error.reason, error.detail)
-                    if first and self._handlers.bad_message_hook is not None:
-                        await self._handlers.bad_message_hook(each.record, error, work)
                 case UnknownType() as unknown:
                     tally.skipped += 1
                     if self._handlers.unknown_type_hook is not None:
                         await self._handlers.unknown_type_hook(each.record, unknown, work)
-                case event:
+                case Event() as event:
                     work.attach(event, each.record)
                     events.append(event)
         if events:
             await self._handlers.handler_of(events[0].type)(events, work)
             tally.handled[events[0].type] += len(events)
 
-    async def _put_aside(self, each: Received, work: Work[ContextT], reason: Reason, detail: str) -> bool:
-        return await put_aside(
-            work,
-            each.record,
-            unit=each.unit,
-            group=self._group,
-            cluster_id=self._cluster_id(),
-            reason=reason,
-            detail=detail,
-        )
+    async def _take_bad(self, bad: Sequence[tuple[Received, BadMessageError]], work: Work[ContextT]) -> None:
+        """Put messages aside and answer those that were not there before."""
+        causes = [Cause(each.record, each.unit, error.reason, error.detail) for each, error in bad]
+        first = await self._put_aside(causes, work)
+        answered = [(each.record, error) for each, error in bad if place_of(each.record) in first]
+        if answered and self._handlers.bad_message_hook is not None:
+            await self._handlers.bad_message_hook(answered, work)
+
+    async def _put_aside(self, causes: Sequence[Cause], work: Work[ContextT]) -> set[Place]:
+        return await put_aside(work, causes, group=self._group, cluster_id=self._cluster_id())
 
 
 def _units_to_lock(received: Sequence[Received]) -> set[str]:

@@ -1,10 +1,10 @@
 """Dead letters: a message that cannot be processed is stored whole, then told of on `dlq.<service>`."""
 
 from base64 import b64encode
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sqlalchemy import Boolean, Table, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -26,11 +26,26 @@ VALUE_BYTES_TOLD_MAX = 4 * 1024 * 1024
 """A larger value is in the table alone: telling of it must never fail for its size."""
 
 
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
+
+
+class Cause(NamedTuple):
+    """A message, whose it is, and why it is put aside."""
+
+    record: Record
+    unit: str
+    reason: Reason
+    detail: str
+
+
 class DeadLetters(Protocol):
     """Stores messages that could not be processed, and gives those out again that are to be replayed."""
 
-    async def store(self, session: AsyncSession, record: Record, letter: DeadLetterV1, cluster_id: str) -> bool:
-        """Store a message; return whether it is the first time that it comes here."""
+    async def store(
+        self, session: AsyncSession, letters: Sequence[tuple[Record, DeadLetterV1]], cluster_id: str
+    ) -> set[Place]:
+        """Store messages of one group; return the places of those that were not here before."""
         ...
 
     async def next_to_replay(self, session: AsyncSession, groups: Collection[str]) -> Letter | None:
@@ -56,31 +71,25 @@ class PostgresDeadLetters:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def store(self, session: AsyncSession, record: Record, letter: DeadLetterV1, cluster_id: str) -> bool:
-        """Insert the message, or count it when it is there already."""
-        row = insert(self._table).values(
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            cluster_id=cluster_id,
-            consumer_group=letter.consumer_group,
-            key=record.key,
-            value=record.value,
-            headers=[
-                [printable(name), None if value is None else b64encode(value).decode()]
-                for name, value in record.headers
-            ],
-            timestamp=letter.timestamp,
-            reason=letter.reason,
-            detail=letter.detail,
-            sha256=letter.sha256,
-            outcome=Outcome.QUARANTINED.value,
+    async def store(
+        self, session: AsyncSession, letters: Sequence[tuple[Record, DeadLetterV1]], cluster_id: str
+    ) -> set[Place]:
+        """Insert the messages at once, in arrival order, or count those that are there already."""
+        table = self._table
+        upsert = (
+            insert(table)
+            .on_conflict_do_update(
+                constraint="dead_letters_message", set_={"count": table.c.count + 1, "last_seen": func.now()}
+            )
+            .returning(
+                table.c.topic,
+                table.c.partition,
+                table.c.offset,
+                literal_column("xmax = 0", Boolean),  # PostgreSQL: zero for a row that this statement inserted
+            )
         )
-        upsert = row.on_conflict_do_update(
-            constraint="dead_letters_message",
-            set_={"count": self._table.c.count + 1, "last_seen": func.now()},
-        ).returning(literal_column("xmax = 0", Boolean))  # PostgreSQL: zero for a row that this statement inserted
-        return bool(await session.scalar(upsert))
+        stored = await session.execute(upsert, [_row(record, letter, cluster_id) for record, letter in letters])
+        return {(topic, partition, offset) for topic, partition, offset, first in stored if first}
 
     async def next_to_replay(self, session: AsyncSession, groups: Collection[str]) -> Letter | None:
         """Look into the index of those that wait; their order is that in which they were put aside."""
@@ -131,26 +140,45 @@ class PostgresDeadLetters:
         )
 
 
-async def put_aside(
-    work: "Work[Any]",
-    record: Record,
-    *,
-    unit: str,
-    group: str,
-    cluster_id: str,
-    reason: Reason,
-    detail: str,
-) -> bool:
-    """Store a message as a dead letter and tell of it on `dlq.<service>`; return whether it was not there before.
+async def put_aside(work: "Work[Any]", causes: Sequence[Cause], *, group: str, cluster_id: str) -> set[Place]:
+    """Store messages as dead letters and tell of each on `dlq.<service>`; return the places of those that are new.
 
-    The unit's lock must be held.
+    The units' locks must be held.
     """
-    letter = dead_letter(record, group=group, reason=reason, detail=detail)
-    if not await work.parts.dead_letters.store(work.session, record, letter, cluster_id):
-        return False
-    work.publish(letter, unit=unit, topic=dead_letters_of(work.service).name)
-    metrics.DEAD_LETTERS.labels(work.service, group, reason.value).inc()
-    return True
+    letters = [dead_letter(each.record, group=group, reason=each.reason, detail=each.detail) for each in causes]
+    records = [each.record for each in causes]
+    first = await work.parts.dead_letters.store(work.session, list(zip(records, letters, strict=True)), cluster_id)
+    for each, letter in zip(causes, letters, strict=True):
+        if place_of(each.record) in first:
+            work.publish(letter, unit=each.unit, topic=dead_letters_of(work.service).name)
+            metrics.DEAD_LETTERS.labels(work.service, group, each.reason.value).inc()
+    return first
+
+
+def place_of(record: Record) -> Place:
+    """Return where a message lies."""
+    return record.topic, record.partition, record.offset
+
+
+def _row(record: Record, letter: DeadLetterV1, cluster_id: str) -> dict[str, object]:
+    headers = [
+        [printable(name), None if value is None else b64encode(value).decode()] for name, value in record.headers
+    ]
+    return {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "cluster_id": cluster_id,
+        "consumer_group": letter.consumer_group,
+        "key": record.key,
+        "value": record.value,
+        "headers": headers,
+        "timestamp": letter.timestamp,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "sha256": letter.sha256,
+        "outcome": Outcome.QUARANTINED.value,
+    }
 
 
 def dead_letter(record: Record, *, group: str, reason: Reason, detail: str) -> DeadLetterV1:

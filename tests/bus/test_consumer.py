@@ -1,6 +1,7 @@
 """The consumer: effects once and in order, a bad message costs itself alone, a broken world costs nothing."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from shared.bus import BadMessageError, Record, UnknownType, Work, slot_of
 from shared.bus.cloudevents import encode
 from shared.bus.guard import Guard
 from shared.bus.inbox import Inbox
-from shared.bus.parts import Divide, one_by_one
+from shared.bus.parts import Divide, in_halves
 from shared.bus.retry import is_transient
 from shared.bus.subscription import Subscription
 from shared.clock import RealClock
@@ -142,7 +143,7 @@ async def test_without_dividing_a_bad_message_takes_its_neighbours_along(
 
 
 async def test_bad_messages_in_a_batch_cost_themselves_alone(counter: MakeCounter, kafka: Broker, prefix: str) -> None:
-    await bad_messages_in_a_batch_cost_themselves_alone(counter, kafka.bootstrap_servers, prefix, one_by_one)
+    await bad_messages_in_a_batch_cost_themselves_alone(counter, kafka.bootstrap_servers, prefix, in_halves)
 
     async def told() -> list[DeadLetterV1]:
         records = await read_all(kafka.bootstrap_servers, "dlq.counter")
@@ -202,8 +203,9 @@ async def test_hooks_answer_bad_messages_and_unknown_types_in_the_same_transacti
     service = await counter(started=False)
 
     @service.handlers.on_bad_message
-    async def answer_bad(record: Record, error: BadMessageError, work: Work[None]) -> None:
-        work.publish(CountedV1(number=1000 + record.offset, note=error.reason), unit="STC")
+    async def answer_bad(run: Sequence[tuple[Record, BadMessageError]], work: Work[None]) -> None:
+        for record, error in run:
+            work.publish(CountedV1(number=1000 + record.offset, note=error.reason), unit="STC")
 
     @service.handlers.on_unknown_type
     async def answer_unknown(record: Record, unknown: UnknownType, work: Work[None]) -> None:

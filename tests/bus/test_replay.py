@@ -179,8 +179,8 @@ async def test_what_could_not_be_read_is_replayed_and_not_answered_twice(counter
     answered: list[int] = []
 
     @service.handlers.on_bad_message
-    async def answer(record: Record, error: BadMessageError, work: Work[None]) -> None:
-        answered.append(record.offset)
+    async def answer(run: Sequence[tuple[Record, BadMessageError]], work: Work[None]) -> None:
+        answered.extend(record.offset for record, _ in run)
 
     messages = [a_message(1, value=b'{"number": 1, "note": null}'), a_message(2, value=b"{"), a_message(MARKER)]
     await write(kafka.bootstrap_servers, service.topic("counted"), *messages)
