@@ -12,15 +12,16 @@ runs = st.tuples(slots, st.integers(0, 6), st.integers(0, 6))
 
 
 class Delivery(RuleBasedStateMachine):
-    """One replica of the producer: when another cluster answers, it knows before it makes its topics there."""
+    """Everything as it should be, but for the mechanism that a test leaves out."""
 
     mechanisms = Mechanisms()
+    hasty_relays = False
 
     def __init__(self) -> None:
         super().__init__()
         self.writers = Writers(self.mechanisms)
         self.broker = Broker()
-        self.relays = [Relay(slot, self.writers, self.broker) for slot in SLOTS]
+        self.relays = [Relay(slot, self.writers, self.broker, self.hasty_relays) for slot in SLOTS]
         self.readers = [Reader(slot, self.mechanisms, self.broker) for slot in SLOTS]
 
     @rule(
@@ -55,20 +56,12 @@ class Delivery(RuleBasedStateMachine):
         self.go_on(run)
 
     def go_on(self, run: Run) -> None:
-        """Publish and read one partition, so many steps each; where another cluster answers, see that first."""
+        """Publish and read one partition, so many steps each."""
         slot, relaying, reading = run
-        if relaying and not self.broker.has_topics:
-            self.broker.has_topics = True
-            for relay in self.noticing():
-                relay.notice()
         for _ in range(relaying):
             self.relays[slot].step()
         for _ in range(reading):
             self.readers[slot].step()
-
-    def noticing(self) -> list[Relay]:
-        """Return the relays that know of the new cluster when its topics are made."""
-        return self.relays
 
     @invariant()
     def holds(self) -> None:
@@ -93,9 +86,6 @@ class Delivery(RuleBasedStateMachine):
     def teardown(self) -> None:
         """When nothing breaks any more, everything arrives."""
         self.writers.drawn.clear()
-        self.broker.has_topics = True
-        for relay in self.relays:
-            relay.notice()
         self.writers.write_watermark()
         while self.all_step():
             self.holds()
@@ -109,14 +99,11 @@ class Delivery(RuleBasedStateMachine):
         return any(relayed + read)
 
 
-class DeliveryByTwoReplicas(Delivery):
-    """Another replica makes the topics on the new cluster, and these relays go on before they have noticed.
+class HastyDelivery(Delivery):
+    """Watermarks may come before what they speak of, after a loss of the broker's disk.
 
-    So unsent rows come before forgotten ones. Order is not kept in that moment; that nobody is called late, is.
+    Hypothesis has shown that `after` does not suffice where an event slips through as well: a watermark behind that
+    one is believed. So relays give up what they have in hand.
     """
 
-    def noticing(self) -> list[Relay]:
-        return []
-
-    def in_order(self, reader: Reader) -> bool:
-        return True
+    hasty_relays = True

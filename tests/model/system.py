@@ -77,47 +77,49 @@ class Writers:
 
 @dataclass
 class Broker:
-    """Logs and offsets of a cluster. A wiped disk answers as another cluster, without topics until one makes them."""
+    """Logs and offsets of a cluster. A wiped disk answers as another cluster."""
 
     cluster: int = 1
-    has_topics: bool = True
     logs: dict[int, list[Row]] = field(default_factory=lambda: {slot: [] for slot in SLOTS})
     offsets: dict[int, int] = field(default_factory=lambda: dict.fromkeys(SLOTS, 0))
 
     def wipe(self) -> None:
         """Lose everything."""
-        self.__init__(self.cluster + 1, has_topics=False)  # type: ignore[misc]
+        self.__init__(self.cluster + 1)  # type: ignore[misc]
 
 
 @dataclass
 class Relay:
-    """Publishes one slot: reads a page, sends it, marks it."""
+    """Publishes one slot: reads a page, sends it, marks it.
+
+    When its connection was lost it gives up what it has in hand and looks for what the broker has forgotten. A hasty
+    one sends watermarks all the same that it has in hand: this is what their `after` is for.
+    """
 
     slot: int
     writers: Writers
     broker: Broker
+    is_hasty: bool = False
     cluster: int = 1
     page: list[Row] = field(default_factory=list)
     is_sent: bool = False
 
     def step(self) -> bool:
         """Do the next thing; return whether there was anything to do."""
+        if self.cluster != self.broker.cluster:
+            if self.is_hasty and not self.is_sent and all(row.unit is None for row in self.page):
+                self.cluster = self.broker.cluster
+            else:
+                self.begin()
         if not self.page:
             self.page = self._next_page()
             return bool(self.page)
         if self.is_sent:
             self._mark()
-        elif self.broker.has_topics:
+        else:
             self.broker.logs[self.slot] += self.page
             self.is_sent = True
-        else:
-            return False
         return True
-
-    def notice(self) -> None:
-        """See which cluster answers. A page in hand, of before, is read anew: there may be forgotten rows now."""
-        if self.cluster != self.broker.cluster:
-            self.begin()
 
     def begin(self) -> None:
         """Start, perhaps after a crash."""
