@@ -11,8 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.bus.past import Past
 from shared.bus.records import Record
+from shared.bus.recovery import Adopt, Findings, Reached
+from shared.bus.rewind import Copied
+from shared.settings import CommonSettings
 
 NOWHERE = "127.0.0.1:9"
+CLUSTER = "test-cluster"
 
 
 class WrittenPast(Past):
@@ -38,6 +42,14 @@ class WrittenPast(Past):
 
     async def cluster_id(self) -> str:
         raise NotImplementedError("there is no broker")
+
+
+async def read_back(adopt: Adopt, units_of_work: Any, records: Sequence[Record], since: datetime) -> Findings:
+    """Let a service's recovery read these records as the past of its topics; `since` is when the copy was taken."""
+    findings = Findings()
+    async with units_of_work.begin() as work:
+        await adopt(work, Reached(CommonSettings(), WrittenPast(records, since), CLUSTER, Copied(since)), findings)
+    return findings
 
 
 async def published(session: AsyncSession, outbox: Table, without: Collection[str] = ()) -> list[Record]:
