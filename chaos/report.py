@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,6 +79,7 @@ class Result:
     sent_count: int
     again_count: int
     unanswered_count: int
+    unwilling: Mapping[int, int]
     seconds: float
     data: Path
     trouble: str | None = None
@@ -106,6 +107,8 @@ def show(result: Result, console: Console) -> None:
         f"{len(result.broken)} of {result.planned} faults; {result.sent_count} things sent, {result.again_count} of "
         f"them again, {result.unanswered_count} because no answer had come"
     )
+    refusals = ", ".join(f"{count} times {status}" for status, count in sorted(result.unwilling.items()))
+    console.print(f"HTTP answered {refusals or 'never 5xx'}, and the same was sent again under its key")
     kinds = Counter(kind_of(each) for each in result.imbalances)
     console.print(", ".join(f"{kind}: {kinds[kind]}" for kind in KINDS))
     for imbalance in list(result.imbalances)[:SHOWN_MAX]:

@@ -124,7 +124,13 @@ def _play(
         httpx.Client(timeout=HTTP_SECONDS_MAX, trust_env=False) as client,
     ):
         ports = json.loads((stack.data / "ports.json").read_text("utf-8"))
-        http = HttpDoor(addresses, client, [f"http://{HOST}:{ports['ingest-2']}"], TRY_SECONDS_MAX)
+        http = HttpDoor(
+            addresses,
+            client,
+            replicas=[f"http://{HOST}:{ports['ingest-2']}"],
+            seconds_max=TRY_SECONDS_MAX,
+            passing=range(500, 600),
+        )
         kafka, stillness = KafkaDoor(addresses, TRY_SECONDS_MAX), Stillness()
         outside = Outside(addresses, topics, MailboxReader(addresses.mailbox, client), http)
         settler = Settler(
@@ -176,6 +182,7 @@ def _play(
                 sent_count=player.agencies.sent_count,
                 again_count=player.agencies.again_count,
                 unanswered_count=player.agencies.unanswered_count,
+                unwilling=http.unwilling,
                 seconds=time.monotonic() - begun,
                 data=stack.data,
                 trouble=trouble,

@@ -1,7 +1,8 @@
 """The three doors, as strangers use them: a Kafka producer, JSON over HTTP, a filled form over HTTP."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from itertools import cycle
@@ -25,6 +26,7 @@ SEND_SECONDS_MAX = 20.0
 POLL_SECONDS = 0.1
 RETRY_SECONDS_MIN = 0.2
 RETRY_SECONDS_MAX = 2.0
+UNAVAILABLE_STATUS = 503
 
 
 # The broker has lost its disk: there is no such topic yet, or it does not know the producer. What was to be sent has
@@ -105,19 +107,24 @@ class KafkaDoor:
 class HttpDoor:
     """Posts packages, forms and explanations, and asks what became of them.
 
-    `replicas` are further addresses of ingest, tried in turn. It tries for so many seconds while nobody answers.
+    `replicas` are further addresses of ingest, tried in turn. It tries for so many seconds while nobody answers, or the
+    answer is one of the statuses in `passing`; `unwilling` counts these.
     """
 
     def __init__(
         self,
         addresses: Addresses,
         client: httpx.Client,
+        *,
         replicas: Sequence[str] = (),
         seconds_max: float = SEND_SECONDS_MAX,
+        passing: Container[int] = (UNAVAILABLE_STATUS,),
     ) -> None:
         self._addresses = addresses
         self._ingest = cycle((addresses.services["ingest"], *replicas))
         self._seconds_max = seconds_max
+        self._passing = passing
+        self.unwilling: Counter[int] = Counter()
         self._filled: dict[str, bytes] = {}  # a form that is sent again is the same file
         self.client = client
 
@@ -195,8 +202,9 @@ class HttpDoor:
         while True:
             try:
                 response = ask()
-                if not response.is_server_error or time.monotonic() - begun > self._seconds_max:
+                if response.status_code not in self._passing or time.monotonic() - begun > self._seconds_max:
                     return response
+                self.unwilling[response.status_code] += 1
             except httpx.TransportError:
                 if time.monotonic() - begun > self._seconds_max:
                     raise

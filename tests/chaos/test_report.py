@@ -23,6 +23,7 @@ def result(**changes: object) -> Result:
         "sent_count": 9,
         "again_count": 2,
         "unanswered_count": 0,
+        "unwilling": {503: 1},
         "seconds": 1.0,
         "data": Path(),
     }
