@@ -6,6 +6,7 @@ The order of things: database first, then offsets. A crash in between repeats a 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from itertools import zip_longest
 from typing import Any, Generic
 
 import structlog
@@ -114,6 +115,7 @@ class Consumer(Generic[ContextT]):
 
     async def _consume(self, records: Records) -> None:
         """Take a batch in, whatever happens; only then commit its offsets."""
+        assignment = self._rebalances.assignment
         metrics.CONSUMED.labels(*self._labels).inc(len(records))
         for record in records:
             self._committed.setdefault(TopicPartition(record.topic, record.partition), record.offset)
@@ -123,7 +125,8 @@ class Consumer(Generic[ContextT]):
         except StoppedError:
             return
         await reach("consumer.before_offsets")
-        await self._commit(records)
+        if self._rebalances.assignment is assignment:  # else they may be offsets of another log, or another's to commit
+            await self._commit(records)
         self._finished_at = time.monotonic()
 
     async def _settle(self, records: Records) -> None:
@@ -133,7 +136,7 @@ class Consumer(Generic[ContextT]):
             return
         self._log.warning("batch_redone_in_parts", size=len(records), error=root_cause(fault))
         metrics.REDONE.labels(*self._labels).inc()
-        await self._redo(records, fault)
+        await self._redo(in_turns(records), fault)
 
     async def _redo(self, records: Records, fault: Exception) -> None:
         """Divide records that failed together until what fails is alone; their order is kept."""
@@ -151,12 +154,13 @@ class Consumer(Generic[ContextT]):
         """Put a record aside that failed alone; while the guard is tripped, hold it and try again for ever."""
         received = self.processor.read(record)
         ce_type = received.content.type or ""
+        self._guard.fault(ce_type, received.unit)
         while True:
             if not self._guard.holds(ce_type):
-                self._guard.fault(ce_type, received.unit)
                 hindrance = await self._put_aside(record, fault)
                 if hindrance is None:
                     return
+                self._guard.fault(ce_type, received.unit)
                 fault = hindrance
             self._log.error("message_held", error=root_cause(fault), **_place(record), exc_info=fault)
             await pause(self._hold_seconds, self._stopping)
@@ -242,6 +246,15 @@ class _Rebalances(ConsumerRebalanceListener):
         self.assignment = frozenset(assigned)
         metrics.REBALANCES.labels(*self._labels).inc()
         metrics.PARTITIONS.labels(*self._labels).set(len(assigned))
+
+
+def in_turns(records: Records) -> Records:
+    """Let partitions take turns, each in its order: so a bad release soon fails for a second unit."""
+    lanes: dict[TopicPartition, list[Record]] = {}
+    for record in records:
+        lanes.setdefault(TopicPartition(record.topic, record.partition), []).append(record)
+    rounds = zip_longest(*lanes.values())
+    return tuple(record for turn in rounds for record in turn if record is not None)
 
 
 def _place(record: Record) -> dict[str, object]:

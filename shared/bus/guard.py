@@ -30,15 +30,15 @@ class Guard:
         return bool(self._failed_units)
 
     def holds(self, ce_type: str) -> bool:
-        """Whether messages of this type are held."""
+        """Whether messages of this type are held: one more has failed in a row than may be put aside."""
         units = self._failed_units.get(ce_type, [])
-        return len(units) >= self._faults_max and len(set(units)) >= self._units_min
+        return len(units) > self._faults_max and len(set(units)) >= self._units_min
 
     def fault(self, ce_type: str, unit: str) -> None:
-        """Count a message that failed, and whose it was."""
+        """Count a message that failed, and whose it was, before it is put aside or held."""
         units = self._failed_units[ce_type]
         units.append(unit)
-        if len(units) > self._faults_max:  # of one noisy unit there is no end; the last ones say enough
+        if len(units) > self._faults_max + 1:  # of one noisy unit there is no end; the last ones say enough
             del units[0]
 
     def success(self, ce_types: Iterable[str]) -> None:

@@ -295,6 +295,8 @@ def test_the_guard_counts_types_apart() -> None:
     guard.fault("a", "SKHDT")
     guard.success({"b"})
     guard.fault("a", "STC")
+    assert not guard.tripped, "these may be put aside"
+    guard.fault("a", "STC")
     assert (guard.holds("a"), guard.holds("b"), guard.tripped) == (True, False, True)
     guard.success({"a"})
     assert not guard.tripped

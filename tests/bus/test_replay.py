@@ -304,7 +304,7 @@ async def test_while_the_world_is_broken_a_letter_waits(counter: MakeCounter) ->
 
 
 async def test_while_the_guard_holds_a_consumer_its_letters_wait(counter: MakeCounter) -> None:
-    guard = Guard(faults_max=1, units_min=1)
+    guard = Guard(faults_max=0, units_min=1)
     service = await at_rest(counter, guard=guard)
     await put_aside(service, a_message(1))
     await mark(service)
