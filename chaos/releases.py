@@ -22,8 +22,17 @@ class Releases:
     """A copy of the sample's folder, changed before each release: the title of a form, the name of a contact."""
 
     def __init__(self, data: Path, sample: Path, environment: Mapping[str, str]) -> None:
-        """`environment` is what the command finds in its environment besides the stack's addresses."""
+        """`environment` is what the command finds in its environment besides the addresses of the stack, which is up."""
         self._data = data
+        # Read once: while the stack is down it takes the file away.
+        addresses = json.loads((data / "addresses.json").read_text("utf-8"))
+        environment = {
+            "LIENTHONG_BOOTSTRAP_SERVERS": addresses["bootstrap_servers"],
+            "LIENTHONG_DATABASE_URL": for_asyncpg(addresses["database_url"]),
+            "LIENTHONG_CLOCK": str((data / "clock").absolute()),
+            "LIENTHONG_SIMULATED": "1",
+            **environment,
+        }
         self._sample = sample
         self._folder = data / "catalogue"
         self._environment = environment
@@ -40,15 +49,7 @@ class Releases:
 
     def start(self) -> None:
         """Begin to load the folder."""
-        addresses = json.loads((self._data / "addresses.json").read_text("utf-8"))
-        environment = {
-            **os.environ,
-            "LIENTHONG_BOOTSTRAP_SERVERS": addresses["bootstrap_servers"],
-            "LIENTHONG_DATABASE_URL": for_asyncpg(addresses["database_url"]),
-            "LIENTHONG_CLOCK": str((self._data / "clock").absolute()),
-            "LIENTHONG_SIMULATED": "1",
-            **self._environment,
-        }
+        environment = {**os.environ, **self._environment}
         with (self._data / "logs" / "catalogue-load.log").open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 -- our own command
                 [*COMMAND, "catalogue", "load", str(self._folder)], env=environment, stdout=log, stderr=log
