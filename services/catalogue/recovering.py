@@ -62,8 +62,8 @@ async def adopt(work: Work[None], reached: Reached, findings: Findings) -> None:
 
 async def _adopt_releases(work: Work[None], reached: Reached, findings: Findings) -> bool:
     """Store the releases that the database does not have; return whether a part of one more was published."""
-    published = await reached.past.events(CATALOGUE.pattern, CATALOGUE.types, whole=True)
-    found = read_back(each.event.data for each in published)
+    published = reached.past.events(CATALOGUE.pattern, CATALOGUE.types, whole=True)
+    found = read_back([each.event.data async for each in published])
     stored = await last_release_number(work.session) or 0
     markers = {number: marker for number, marker in found.markers.items() if number > stored}
     changed = {key: entity for key, entity in found.entities.items() if entity[1] > stored}
@@ -135,7 +135,7 @@ async def _compacted(topic: Topic, reached: Reached) -> dict[str, tuple[EventDat
     """Return the last record of each key and when it was published (machine time)."""
     types = {data_type.ce_type: data_type for data_type in topic.types}
     latest: dict[str, tuple[EventData | None, datetime]] = {}
-    for record in await reached.past.records(topic.pattern, whole=True):
+    async for record in reached.past.records(topic.pattern, whole=True):
         at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
         event = None if record.value is None else decode(record, types, UNITLESS)
         if not isinstance(event, UnknownType):
@@ -146,7 +146,7 @@ async def _compacted(topic: Topic, reached: Reached) -> dict[str, tuple[EventDat
 async def _adopt_deadlines(work: Work[None], reached: Reached, findings: Findings) -> None:
     """Let deliveries be as was told of them, each event once; what is told again later has its first id."""
     events: list[Event[DeadlineEvent]] = [
-        each.event for each in await reached.past.events(DEADLINES.pattern, DEADLINES.types)
+        each.event async for each in reached.past.events(DEADLINES.pattern, DEADLINES.types)
     ]
     await work.lock_units({event.unit for event in events})
     ids = {event.data.delivery_id for event in events}

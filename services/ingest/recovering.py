@@ -45,8 +45,8 @@ from shared.text import Text
 
 NAMES_SHOWN_MAX = 50
 
-Bodies = Mapping[tuple[str, int], bytes]
-"""By unit and offset in its topic, what agencies published and the restored database has not taken in."""
+Digests = Mapping[tuple[str, int], str]
+"""By unit and offset in its topic, SHA-256 of what agencies published and the restored database has not taken in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,34 +75,44 @@ Answers = Mapping[DoorKey, Answer]
 
 async def adopt(work: Work[None], reached: Reached, findings: Findings) -> None:
     """Store again what was taken and rejected after the copy, each under its first id and number."""
-    read = reached.past.events
-    told = await read(SUBMISSIONS.pattern, (SubmissionReceivedV1, SubmissionExplainedV1))
-    answered = [Answer.of(each) for each in await read(AGENCY_ANSWERS.pattern, (PackageReceivedV1, PackageRejectedV1))]
-    progress = await read_progress(work.session, reached.cluster_id)
-    starts = {TopicPartition(*place): offset for place, offset in progress.items()}
-    bodies = {
-        (work.topics.unit_of(record.topic, None), record.offset): record.value or b""
-        for record in await reached.past.records(AGENCY_SUBMISSIONS.pattern, starts=starts)
-    }
+    past = reached.past
+    received: list[SubmissionReceivedV1] = []
+    explained: list[Told] = []
+    async for told in past.events(SUBMISSIONS.pattern, (SubmissionReceivedV1, SubmissionExplainedV1)):
+        if isinstance(told.event.data, SubmissionReceivedV1):
+            received.append(told.event.data.model_copy(update={"cells": ()}))  # all that is large in it
+        else:
+            explained.append(told)
+    types = (PackageReceivedV1, PackageRejectedV1)
+    answered = [Answer.of(each) async for each in past.events(AGENCY_ANSWERS.pattern, types)]
+    digests = await _not_taken_in(work, reached)
     # The unit's lock is held though nobody else is there: it is what may publish for it.
-    await work.lock_units({each.event.unit for each in told} | {each.unit for each in answered})
+    units = {each.delivery_id.unit for each in received} | {each.event.unit for each in explained}
+    await work.lock_units(units | {each.unit for each in answered})
     answers = {each.key: each for each in reversed(answered) if each.key is not None and each.data.package_id}
-    received = [each.event.data for each in told if isinstance(each.event.data, SubmissionReceivedV1)]
-    explained = [each for each in told if isinstance(each.event.data, SubmissionExplainedV1)]
     packages = await _adopt_packages(received, answers, work)
     explanations = [each for each in explained if await _adopt_explanation(each, answers, work)]
-    rejections = [each for each in answered if await _adopt_rejection(each, bodies, work)]
+    rejections = [each for each in answered if await _adopt_rejection(each, digests, work)]
     findings.done.append(
         Text(
             vi=f"Đọc lại {packages} gói đã nhận, {len(explanations)} giải trình, {len(rejections)} lần từ chối; "
-            f"{len(bodies)} sự kiện của cơ quan sẽ được đọc lại.",
+            f"{len(digests)} sự kiện của cơ quan sẽ được đọc lại.",
             en=f"Read back {packages} packages taken, {len(explanations)} explanations, {len(rejections)} rejections; "
-            f"{len(bodies)} events of agencies will be read again.",
+            f"{len(digests)} events of agencies will be read again.",
         )
     )
     findings.left += await _unbacked(answered, work)
     if reached.past.since is not None:
-        findings.left += await _orphans(reached.settings.objects, reached.past.since, bodies, work)
+        findings.left += await _orphans(reached.settings.objects, reached.past.since, digests, work)
+
+
+async def _not_taken_in(work: Work[None], reached: Reached) -> Digests:
+    progress = await read_progress(work.session, reached.cluster_id)
+    starts = {TopicPartition(*place): offset for place, offset in progress.items()}
+    return {
+        (work.topics.unit_of(record.topic, None), record.offset): digest_of(record.value or b"")
+        async for record in reached.past.records(AGENCY_SUBMISSIONS.pattern, starts=starts)
+    }
 
 
 async def _adopt_packages(received: Sequence[SubmissionReceivedV1], answers: Answers, work: Work[None]) -> int:
@@ -165,15 +175,14 @@ async def _adopt_explanation(told: Told, answers: Answers, work: Work[None]) -> 
     return True
 
 
-async def _adopt_rejection(answer: Answer, bodies: Bodies, work: Work[None]) -> bool:
+async def _adopt_rejection(answer: Answer, digests: Digests, work: Work[None]) -> bool:
     """Store a rejection; what the database has no body of will be read, and rejected, once more."""
     data = answer.data
-    body = None if data.answers.offset is None else bodies.get((answer.unit, data.answers.offset))
-    if not isinstance(data, PackageRejectedV1) or data.package_id is None or answer.key is None or body is None:
+    digest = None if data.answers.offset is None else digests.get((answer.unit, data.answers.offset))
+    if not isinstance(data, PackageRejectedV1) or data.package_id is None or answer.key is None or digest is None:
         return False
     if await PostgresArrivals().find(work.session, answer.key):
         return False
-    digest = digest_of(body)
     package = Package(
         id=data.package_id,
         unit=answer.unit,
@@ -262,10 +271,10 @@ async def _unbacked(answered: Sequence[Answer], work: Work[None]) -> list[Text]:
     ]
 
 
-async def _orphans(folder: Path, since: datetime, bodies: Bodies, work: Work[None]) -> list[Text]:
+async def _orphans(folder: Path, since: datetime, digests: Digests, work: Work[None]) -> list[Text]:
     """Return what lies in the object store since the copy and nothing speaks of: taken, or rejected over HTTP."""
     names = set(await asyncio.to_thread(partial(FolderStore(folder).written_since, since)))
-    names -= {digest_of(body) for body in bodies.values()}
+    names -= set(digests.values())
     orphans = sorted(names - await named_originals(work.session, names))
     if not orphans:
         return []

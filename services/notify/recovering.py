@@ -27,7 +27,7 @@ ENDS: Mapping[type[EventData], MailState] = {
 async def adopt(work: Work[None], reached: Reached, findings: Findings) -> None:
     """Note as done what was told, given up and struck out after the copy."""
     count = 0
-    for told in await reached.past.events(NOTIFICATIONS.pattern, list(ENDS)):
+    async for told in reached.past.events(NOTIFICATIONS.pattern, list(ENDS)):
         data = told.event.data
         kind = Kind(data.notices[0].step.partition(":")[0])
         package = told.event.correlation_id

@@ -29,10 +29,10 @@ from shared.text import Text
 async def adopt(work: Work[None], reached: Reached, findings: Findings) -> None:
     """Store the judgements that were told after the copy, with what they judged and the figures they let through."""
     read = reached.past.events
-    results = await read(VALIDATION_RESULTS.pattern, (ValidationCompletedV1, ValidationReassessedV1))
-    causes = {
-        each.event.id: each for each in await read(SUBMISSIONS.pattern, (SubmissionReceivedV1, SubmissionExplainedV1))
-    }
+    types = (ValidationCompletedV1, ValidationReassessedV1)
+    results = [each async for each in read(VALIDATION_RESULTS.pattern, types)]
+    submissions = read(SUBMISSIONS.pattern, (SubmissionReceivedV1, SubmissionExplainedV1))
+    causes = {each.event.id: each async for each in submissions}
     await work.lock_units({each.event.unit for each in results})
     done = []
     for each in results:

@@ -1,7 +1,7 @@
 """What was published before now, read once from one end to the other, without a group: for recovering, by hand."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -45,29 +45,28 @@ class Past:
         self._topics = topics
         self._client_options = dict(client_options or {})
 
-    async def events(self, pattern: str, types: Collection[type[EventData]], *, whole: bool = False) -> list[Told]:
-        """Return the events of these types since then (`whole`: of all time) on the topics that match, in order.
+    async def events(
+        self, pattern: str, types: Collection[type[EventData]], *, whole: bool = False
+    ) -> AsyncIterator[Told]:
+        """Give the events of these types since then (`whole`: of all time) on the topics that match.
 
-        Order holds within a partition. Raises BadMessageError for an event that cannot be read: it is one of our own.
+        In order within a partition. Raises BadMessageError for an event that cannot be read: it is one of our own.
         """
         known = {data_type.ce_type: data_type for data_type in types}
-        told = []
-        for record in await self.records(pattern, whole=whole):
+        async for record in self.records(pattern, whole=whole):
             if record.value is None:
                 continue
             event = decode(record, known, self._topics.unit_of(record.topic, record.key))
             if not isinstance(event, UnknownType):
-                told.append(Told(event, record))
-        return told
+                yield Told(event, record)
 
     async def records(
         self, pattern: str, *, whole: bool = False, starts: Mapping[TopicPartition, int] | None = None
-    ) -> list[Record]:
-        """Return what stands on the topics whose whole name matches: since then, or from the offsets in `starts`.
+    ) -> AsyncIterator[Record]:
+        """Give what stands on the topics whose whole name matches: since then, or from the offsets in `starts`.
 
         With `starts` a partition that is not in it is read from its beginning.
         """
-        found: list[Record] = []
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap_servers,
             group_id=None,
@@ -85,18 +84,19 @@ class Past:
                 begins |= {each: max(begins[each], start) for each, start in starts.items() if each in begins}
             elif not whole and self.since is not None:
                 begins = await offsets_at(consumer, partitions, self.since)
-            left = {each for each in partitions if begins[each] < ends[each]}
             for partition in partitions:
                 consumer.seek(partition, begins[partition])
+            left = {each for each in partitions if begins[each] < ends[each]}
             while left:
                 batches = await consumer.getmany(*left, timeout_ms=POLL_MS, max_records=BATCH_RECORDS_MAX)
-                for records in batches.values():
-                    found += [each for each in records if each.offset < ends[_place(each)]]
+                for place, records in batches.items():
+                    for record in records:
+                        if record.offset < ends[place]:
+                            yield record
                 # Asked, and not reckoned: markers of a sender's transactions take offsets and are never handed out.
                 left = {each for each in left if await consumer.position(each) < ends[each]}
         finally:
             await consumer.stop()
-        return found
 
     async def cluster_id(self) -> str:
         """Return the id of the cluster that answers."""
@@ -123,7 +123,3 @@ async def offsets_at(
     found = await consumer.offsets_for_times(dict.fromkeys(partitions, max(0, int(at.timestamp() * 1000))))
     ends = await consumer.end_offsets(partitions)
     return {each: found[each].offset if found[each] is not None else ends[each] for each in partitions}
-
-
-def _place(record: Record) -> TopicPartition:
-    return TopicPartition(record.topic, record.partition)

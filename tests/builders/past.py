@@ -1,7 +1,7 @@
 """The past of the topics without a broker: what a service's outbox held before its database was restored."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,14 +28,12 @@ class WrittenPast(Past):
 
     async def records(
         self, pattern: str, *, whole: bool = False, starts: Mapping[TopicPartition, int] | None = None
-    ) -> list[Record]:
+    ) -> AsyncIterator[Record]:
         first = starts or {}
-        return [
-            each
-            for each in self.written
-            if re.fullmatch(pattern, each.topic)
-            and each.offset >= first.get(TopicPartition(each.topic, each.partition), 0)
-        ]
+        for each in self.written:
+            begin = first.get(TopicPartition(each.topic, each.partition), 0)
+            if re.fullmatch(pattern, each.topic) and each.offset >= begin:
+                yield each
 
     async def partitions(self, pattern: str) -> list[TopicPartition]:
         raise NotImplementedError("there is no broker")
