@@ -22,7 +22,7 @@ class Releases:
     """A copy of the sample's folder, changed before each release: the title of a form, the name of a contact."""
 
     def __init__(self, data: Path, sample: Path, environment: Mapping[str, str]) -> None:
-        """`environment` is what the command finds in its environment besides the addresses of the stack, which is up."""
+        """`environment` is what the command finds besides the addresses of the stack, which is up."""
         self._data = data
         # Read once: while the stack is down it takes the file away.
         addresses = json.loads((data / "addresses.json").read_text("utf-8"))
