@@ -30,6 +30,7 @@ class Action(StrEnum):
 FAILPOINTS = (
     "relay.before_produce",  # committed in the database, not yet sent
     "relay.before_mark",  # sent, and not yet known as sent
+    "relay.sweep",  # some of what the broker has forgotten is unsent again
     "consumer.mid_batch",  # in the transaction of a batch, a part of it handled
     "consumer.before_offsets",  # the effect is committed, the offsets are not
     "consumer.rebalance",  # partitions are being given out

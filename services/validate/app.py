@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from services.validate import api
 from services.validate.context import Context
 from services.validate.handlers import handlers as judging
+from services.validate.jobs import Jobs
 from services.validate.settings import ValidateSettings
 from services.validate.state import ValidateState
 from services.validate.storage.tables import SERVICE, bus
@@ -60,13 +61,17 @@ def build_app(
     reader.attach(service_bus)
     attach_access(state.access, service_bus)
     service_bus.consumer(EVENTS_GROUP, handlers, topics=(SUBMISSIONS.name,))
+    jobs = Jobs(units_of_work, on_loss)
+    service_bus.cluster.on_change(jobs.publish_again)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service_bus.start()
+        jobs.start(service_bus.cluster)
         try:
             yield
         finally:
+            await jobs.stop()
             await service_bus.stop()
             await engine.dispose()
 
@@ -75,6 +80,7 @@ def build_app(
             **service_bus.readiness(),
             "database": await database_answers(engine),
             "catalogue": reader.release is not None,
+            "jobs": jobs.alive,
         }
 
     app = FastAPI(title="Liên thông: validate", version="1", lifespan=lifespan)

@@ -14,4 +14,5 @@ VERDICT_SECONDS = Histogram(
 IGNORED_EXPLANATIONS = Counter(
     "lienthong_validate_ignored_explanations", "Explanations of versions that wanted none (any more)"
 )
+JOB_FAILURES = Counter("lienthong_validate_job_failures", "Runs of a job that a broken world ended", ["job"])
 RELEASE = Gauge("lienthong_validate_catalogue_release", "Catalogue release in force")

@@ -26,6 +26,8 @@ class ClusterWatch:
         self._service = service
         self._client_options = dict(client_options or {})
         self._cluster_id: str | None = None
+        self.epoch = 0
+        """Counts when the log may have become another one: another cluster, or a broker that answers again."""
         self._known = asyncio.Event()
         self._answered_at: float | None = None
         self._listeners: list[Callable[[str], Awaitable[None]]] = []
@@ -41,6 +43,10 @@ class ClusterWatch:
     def reachable(self) -> bool:
         """Whether the broker answered when it was last asked, and that not long ago."""
         return self._answered_at is not None and time.monotonic() - self._answered_at < FRESH_SECONDS
+
+    def suspect(self) -> None:
+        """Say that somebody has lost a connection: the next one may lead to another log."""
+        self.epoch += 1
 
     def on_change(self, listener: Callable[[str], Awaitable[None]]) -> None:
         """Call `listener` with the new id when another cluster answers (not for the first answer)."""
@@ -65,6 +71,8 @@ class ClusterWatch:
                 await backoff.pause()
                 continue
             backoff = Backoff(first_seconds=0.2, seconds_max=POLL_SECONDS)
+            if self._answered_at is None:
+                self.epoch += 1
             self._answered_at = time.monotonic()
             await self._take(found)
             await asyncio.sleep(POLL_SECONDS)
@@ -78,6 +86,7 @@ class ClusterWatch:
         before, self._cluster_id = self._cluster_id, found
         self._known.set()
         if before is not None and before != found:
+            self.epoch += 1
             metrics.CLUSTER_CHANGES.labels(self._service).inc()
             log.warning("cluster_changed", before=before, now=found)
             for listener in self._listeners:

@@ -38,8 +38,13 @@ RELAY_BLOCKED = Gauge(
 )
 RELAY_SLOTS = Gauge("lienthong_bus_relay_slots", "Outbox slots that this process relays", ["service"])
 
+RELAY_FORGOTTEN = Counter(
+    "lienthong_bus_relay_forgotten", "Outbox rows that the broker has forgotten, to be published again", ["service"]
+)
 TABLE_READY = Gauge("lienthong_bus_table_ready", "1 when a compacted topic was read to its end", ["service", "topic"])
 TABLE_FAILED = Counter("lienthong_bus_table_failed", "Records a table could not apply", ["service", "topic"])
+CLEARED = Counter("lienthong_bus_cleared", "Old rows deleted", ["service", "table"])
+
 WATERMARK = Gauge("lienthong_bus_watermark_timestamp", "Watermark of a partition, Unix time", ["service", "partition"])
 WATERMARKS_IGNORED = Counter(
     "lienthong_bus_watermarks_ignored", "Watermarks that came before the event they follow", ["service"]

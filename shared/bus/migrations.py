@@ -106,6 +106,24 @@ def drop_replay_v2(op: Operations | ModuleType, schema: str) -> None:
     op.drop_column("dead_letters", "replayed_at", schema=schema)
 
 
+def add_sweep_v3(op: Operations | ModuleType, schema: str) -> None:
+    """Find what was sent, by slot and place; find old inbox rows."""
+    op.create_index(
+        "outbox_sent",
+        "outbox",
+        ["slot", "cluster_id", "topic", "partition", "sent_offset"],
+        schema=schema,
+        postgresql_where=sa.text("sent_at IS NOT NULL"),
+    )
+    op.create_index("inbox_recorded", "inbox", ["recorded_at"], schema=schema)
+
+
+def drop_sweep_v3(op: Operations | ModuleType, schema: str) -> None:
+    """Undo `add_sweep_v3`."""
+    op.drop_index("inbox_recorded", "inbox", schema=schema)
+    op.drop_index("outbox_sent", "outbox", schema=schema)
+
+
 def drop_bus_tables_v1(op: Operations | ModuleType, schema: str) -> None:
     """Undo `create_bus_tables_v1`."""
     for table in ("watermarks", "dead_letters", "outbox", "inbox"):

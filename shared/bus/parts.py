@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from shared.bus.clearing import Clearing, PostgresClearing
 from shared.bus.inbox import Inbox, PostgresInbox
 from shared.bus.locks import PostgresUnitLock, UnitLock
 from shared.bus.outbox import Outbox, PostgresOutbox
 from shared.bus.quarantine import DeadLetters, PostgresDeadLetters
 from shared.bus.records import Records
+from shared.bus.sweep import PostgresSentRows, SentRows
 from shared.bus.tables import BusTables
 from shared.bus.topics import TOPICS, TopicTable
 from shared.bus.watermark import PostgresWatermarks, Watermarks
@@ -27,13 +29,18 @@ def in_halves(records: Records) -> Sequence[Records]:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What keeps the promises: inbox, outbox, unit lock, watermarks, and how a bad message is set apart."""
+    """What keeps the promises.
+
+    Inbox, outbox, unit lock, watermarks; how a bad message is set apart; what was sent; how old rows go.
+    """
 
     inbox: Inbox
     outbox: Outbox
     unit_lock: UnitLock
     watermarks: Watermarks
     dead_letters: DeadLetters
+    sent_rows: SentRows
+    clearing: Clearing
     divide: Divide = in_halves
 
     @classmethod
@@ -45,4 +52,6 @@ class Parts:
             unit_lock=PostgresUnitLock(service),
             watermarks=PostgresWatermarks(tables.watermarks, service),
             dead_letters=PostgresDeadLetters(tables.dead_letters),
+            sent_rows=PostgresSentRows(tables.outbox),
+            clearing=PostgresClearing(tables, topics),
         )

@@ -1,16 +1,19 @@
 """Sends runs of outbox rows to Kafka, each as whole batches that are repeated unchanged until they are written."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
+from aiokafka.conn import CloseReason
 from aiokafka.errors import (
     InvalidTopicError,
     KafkaError,
     KafkaTimeoutError,
     MessageSizeTooLargeError,
+    ProducerClosed,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
@@ -24,7 +27,8 @@ BATCH_BYTES_MAX = 900_000
 BATCH_OVERHEAD_BYTES = 1_024
 RECORD_OVERHEAD_BYTES = 256
 """Lengths, timestamps and offsets that Kafka adds to a record; generous, as headers have lengths too."""
-STOP_SECONDS_MAX = 10.0
+STOP_SECONDS_MAX = 12.0
+"""Longer than a request may take: what a producer still has in hand has been given up by then."""
 
 REFUSALS = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError)
 """What Kafka will never take, however often it is asked."""
@@ -55,13 +59,21 @@ class Publisher:
     """A producer that can be replaced.
 
     It is not idempotent: an idempotent one that outlives a broker's disk gets false acknowledgements from the new one.
-    What is sent twice is dropped by the readers' inboxes.
+    What is sent twice is dropped by the readers' inboxes. `on_disconnect` is called when a connection was lost: who
+    answers the next one may be another broker at the same address.
     """
 
-    def __init__(self, bootstrap_servers: str, client_options: ClientOptions | None = None) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        client_options: ClientOptions | None = None,
+        on_disconnect: Callable[[], None] | None = None,
+    ) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._client_options = dict(client_options or {})
         self._producer: AIOKafkaProducer | None = None
+        self._on_disconnect = on_disconnect
+        self._renewals = 0
         self._starting = asyncio.Lock()
 
     async def send(self, rows: Sequence[UnsentRow]) -> int:
@@ -70,6 +82,7 @@ class Publisher:
         The rows must fit one batch (`batches`). Raises KafkaError; the same rows may be sent again at any time.
         """
         topic, partition = rows[0].topic, rows[0].partition
+        renewals = self._renewals
         producer = await self._started()
         try:
             if partition not in await producer.partitions_for(topic):
@@ -80,6 +93,8 @@ class Publisher:
                 if batch.append(key=row.key.encode(), value=row.value, timestamp=None, headers=headers) is None:
                     raise ValueError(f"{len(rows)} rows do not fit one batch")
             batch.close()
+            if renewals != self._renewals:  # what is sent from now on must have been read after it
+                raise ProducerClosed
             sent = await (await producer.send_batch(batch, topic, partition=partition))
         except (*REFUSALS, KafkaTimeoutError, TopicAuthorizationFailedError):  # of one topic: the producer is sound
             raise
@@ -88,6 +103,11 @@ class Publisher:
                 await self._drop(producer)
             raise
         return int(sent.offset)
+
+    async def renew(self) -> None:
+        """Have nothing more sent that was handed over before now: give it up, with the producer."""
+        self._renewals += 1
+        await self.stop()
 
     async def stop(self) -> None:
         """Close the producer; what is unsent stays in the outbox."""
@@ -106,6 +126,8 @@ class Publisher:
                     metadata_max_age_ms=5_000,
                     **self._client_options,
                 )
+                if self._on_disconnect is not None:
+                    _tell_of_disconnects(producer, self._on_disconnect)
                 try:
                     await start_client(producer)
                 except BaseException:
@@ -123,6 +145,19 @@ class Publisher:
                 await producer.stop()
         except (KafkaError, TimeoutError) as error:
             log.warning("producer_not_closed", error=str(error) or type(error).__name__)
+
+
+def _tell_of_disconnects(producer: AIOKafkaProducer, told: Callable[[], None]) -> None:
+    """Call `told` for each connection that ends before its producer; aiokafka 0.14 has no other door for it."""
+    client: Any = producer.client
+    closed = client._on_connection_closed  # noqa: SLF001
+
+    def on_close(connection: object, reason: CloseReason | None) -> None:
+        closed(connection, reason)
+        if reason is not CloseReason.SHUTDOWN:
+            told()
+
+    client._on_connection_closed = on_close  # noqa: SLF001
 
 
 def batches(rows: Sequence[UnsentRow]) -> list[list[UnsentRow]]:

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from math import ceil
 
 import structlog
+from aiokafka.errors import KafkaError
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -18,7 +19,8 @@ from shared.bus.partitions import PARTITION_COUNT
 from shared.bus.publisher import Publisher
 from shared.bus.quarantine import root_cause
 from shared.bus.retry import Backoff, is_transient, pause
-from shared.bus.slot import PATIENCE_SECONDS, Slot
+from shared.bus.slot import PATIENCE_SECONDS, SETTLE_SECONDS, Slot
+from shared.bus.sweep import Sweep
 from shared.bus.topics import TOPICS, TopicTable
 from shared.bus.unsent import UnsentRows
 from shared.bus.wakeup import RelayWakeup
@@ -27,6 +29,8 @@ BALANCE_SECONDS = 1.0
 POLL_SECONDS = 0.1
 """How long a row waits that another replica wrote, for a slot of ours."""
 MEASURE_SECONDS = 5.0
+CHECK_SECONDS = 60.0
+"""How often the logs are compared with what was sent, though the broker seemed to be there all the time."""
 
 log = structlog.get_logger(__name__)
 
@@ -42,18 +46,24 @@ class Relay:
         service: str,
         publisher: Publisher,
         cluster: ClusterWatch,
+        sweep: Sweep,
         wakeup: RelayWakeup,
         topics: TopicTable = TOPICS,
         patience_seconds: float = PATIENCE_SECONDS,
+        settle_seconds: float = SETTLE_SECONDS,
+        check_seconds: float = CHECK_SECONDS,
     ) -> None:
         self._engine = engine
         self._rows = UnsentRows(outbox)
         self._service = service
         self._publisher = publisher
         self._cluster = cluster
+        self._sweep = sweep
         self._wakeup = wakeup
         self._topics = topics
         self._patience_seconds = patience_seconds
+        self._settle_seconds = settle_seconds
+        self._check_seconds = check_seconds
         self._slots: dict[int, tuple[Slot, asyncio.Task[None]]] = {}
         self._stopping = asyncio.Event()
         self._connected = False
@@ -98,6 +108,7 @@ class Relay:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch(session))
             group.create_task(self._measure(session))
+            group.create_task(self._check())
             while not self._stopping.is_set():
                 await self._balance(session, group)
                 await pause(BALANCE_SECONDS, self._stopping)
@@ -117,9 +128,11 @@ class Relay:
                     rows=self._rows,
                     publisher=self._publisher,
                     cluster=self._cluster,
+                    sweep=self._sweep,
                     topics=self._topics,
                     service=self._service,
                     patience_seconds=self._patience_seconds,
+                    settle_seconds=self._settle_seconds,
                 )
                 self._slots[number] = (slot, group.create_task(slot.run()))
         metrics.RELAY_SLOTS.labels(self._service).set(len(self._slots))
@@ -139,8 +152,19 @@ class Relay:
             woken = await self._wakeup.wait(POLL_SECONDS)
             if not woken:
                 woken = await self._rows.pending(session, self._slots)
-            for number in woken & self._slots.keys():
-                self._slots[number][0].wake()
+            for number, (slot, _) in self._slots.items():
+                if number in woken or slot.unsure:
+                    slot.wake()
+
+    async def _check(self) -> None:
+        """Look now and then whether the broker has forgotten something."""
+        while not self._stopping.is_set():
+            await pause(self._check_seconds, self._stopping)
+            for slot, _ in list(self._slots.values()):
+                try:
+                    await slot.check()
+                except (KafkaError, OSError) as error:
+                    log.warning("check_waits", slot=slot.number, error=root_cause(error))
 
     async def _measure(self, session: LockSession) -> None:
         while not self._stopping.is_set():

@@ -11,22 +11,24 @@ from faststream.kafka import KafkaBroker
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared.bus.clearing import clear_daily
 from shared.bus.clients import ClientOptions, start_client
 from shared.bus.cluster import ClusterWatch
 from shared.bus.consumer import HOLD_SECONDS, Consumer
-from shared.bus.errors import TopicMismatchError
+from shared.bus.group_commits import refuse_commits_of_strangers
 from shared.bus.guard import Guard
 from shared.bus.handlers import Handlers
 from shared.bus.header_names import read_any_header_name
+from shared.bus.own_topics import OwnTopics, until_done
 from shared.bus.processor import Processor
 from shared.bus.publisher import Publisher
 from shared.bus.quarantine import root_cause
 from shared.bus.relay import Relay
 from shared.bus.replay import Replayer
-from shared.bus.retry import Backoff
 from shared.bus.subscription import Subscription
+from shared.bus.sweep import LogEnds, Sweep
 from shared.bus.table import Apply, CompactedTable
-from shared.bus.topic_admin import ensure_topics, wait_for_topics
+from shared.bus.topic_admin import wait_for_topics
 from shared.bus.topics import Topic
 from shared.bus.unit_of_work import UnitOfWorkFactory
 from shared.bus.work import ContextT
@@ -59,23 +61,30 @@ class ServiceBus(Generic[ContextT]):
         on_loss: OnLoss | None = None,
     ) -> None:
         read_any_header_name()
+        refuse_commits_of_strangers()
         self.service = units_of_work.service
         self._bootstrap_servers = bootstrap_servers
         self._client_options = dict(client_options or {})
         self._units_of_work = units_of_work
         self._before_consuming = before_consuming
-        self._own_topics: dict[str, Topic] = {
-            topic.name: topic for topic in units_of_work.topics.topics_of(self.service)
-        }
-        self._further_topics: dict[str, Topic] = {}
+        self._topics = OwnTopics(bootstrap_servers, self.service, units_of_work.topics, client_options)
         self.cluster = ClusterWatch(bootstrap_servers, self.service, client_options)
-        self._publisher = Publisher(bootstrap_servers, client_options)
+        self._publisher = Publisher(bootstrap_servers, client_options, self.cluster.suspect)
+        self.sweep = Sweep(
+            units_of_work.parts.sent_rows,
+            LogEnds(bootstrap_servers, client_options),
+            cluster=self.cluster,
+            topics=units_of_work.topics,
+            service=self.service,
+            make_topics=self._topics.ensure_named,
+        )
         self.relay = Relay(
             engine,
             outbox,
             service=self.service,
             publisher=self._publisher,
             cluster=self.cluster,
+            sweep=self.sweep,
             wakeup=units_of_work.wakeup,
             topics=units_of_work.topics,
         )
@@ -95,8 +104,6 @@ class ServiceBus(Generic[ContextT]):
         )
         self._parts = VitalTasks(on_loss)
         self._relaying = VitalTasks(on_loss)  # apart, as it is not cancelled: its batches in flight are to end
-        self._topics_made = asyncio.Event()
-        self._topics_wanted = asyncio.Event()
         self._consuming = asyncio.Event()
         self.cluster.on_change(self._on_cluster_change)
 
@@ -158,17 +165,13 @@ class ServiceBus(Generic[ContextT]):
 
         Raises KafkaError, and TopicMismatchError for some of them; the others are made then.
         """
-        try:
-            await ensure_topics(self._bootstrap_servers, topics, self._client_options)
-        except TopicMismatchError as error:
-            self._further_topics.update({topic.name: topic for topic in topics if topic.name not in error.faults})
-            raise
-        self._further_topics.update({topic.name: topic for topic in topics})
+        await self._topics.ensure(topics)
 
     def start(self) -> None:
         """Start everything in the background, and return at once: `readiness` tells how far it is."""
         self._parts.start("cluster watch", self.cluster.run())
         self._parts.start("topics", self._keep_topics())
+        self._parts.start("clearing", self._clear())
         self._parts.start("bus", self._come_up(), once=True)
         for table in self.tables:
             self._parts.start(f"table {table.topic}", table.run())
@@ -203,7 +206,7 @@ class ServiceBus(Generic[ContextT]):
         return {
             "broker": self.cluster.reachable,
             "parts": self._parts.alive and self._relaying.alive,
-            "topics": self._topics_made.is_set(),
+            "topics": self._topics.made.is_set(),
             "relay": self.relay.connected,
             **{f"table {table.topic}": table.ready.is_set() for table in self.tables},
             **{f"assignment {each.subscription.group}": each.assigned for each in self.consumers},
@@ -212,11 +215,11 @@ class ServiceBus(Generic[ContextT]):
         }
 
     async def _come_up(self) -> None:
-        await self._topics_made.wait()
+        await self._topics.made.wait()
         self._relaying.start("relay", self.relay.run())
         foreign = {name for consumer in self.consumers for name in consumer.subscription.topics}
         if foreign:
-            await self._until_done(
+            await until_done(
                 "wait for topics",
                 lambda: wait_for_topics(self._bootstrap_servers, foreign, self._client_options),
             )
@@ -225,32 +228,18 @@ class ServiceBus(Generic[ContextT]):
         if self._before_consuming is not None:
             await self._before_consuming()
         if self.consumers:
-            await self._until_done("start consumers", self._start_broker)
+            await until_done("start consumers", self._start_broker)
             self._parts.start("consumers", self._watch_consumers())
             self._parts.start("replay", self._replayer.run())
         self._consuming.set()
         log.info("bus_ready", service=self.service)
 
     async def _keep_topics(self) -> None:
-        """Make the topics for the first cluster and for each that comes after."""
         await self.cluster.wait_known()
-        while True:
-            self._topics_wanted.clear()
-            await self._until_done("make topics", self._make_own_topics)
-            if self._further_topics:
-                await self._until_done("make further topics", self._make_further_topics)
-            await self._topics_wanted.wait()
+        await self._topics.keep()
 
-    async def _make_own_topics(self) -> None:
-        await ensure_topics(self._bootstrap_servers, self._own_topics.values(), self._client_options)
-        self._topics_made.set()
-
-    async def _make_further_topics(self) -> None:
-        """Make again what was asked for on another cluster: here a wrong topic is said, and stops nothing."""
-        try:
-            await ensure_topics(self._bootstrap_servers, self._further_topics.values(), self._client_options)
-        except TopicMismatchError as error:
-            log.error("topic_mismatch", error=str(error))  # noqa: TRY400 -- the message says it all
+    async def _clear(self) -> None:
+        await clear_daily(self._units_of_work.parts.clearing, self._units_of_work.sessions, self.service)
 
     async def _watch_consumers(self) -> None:
         """End, as a fault, when a consumer has stopped reading though nobody stopped it."""
@@ -266,22 +255,11 @@ class ServiceBus(Generic[ContextT]):
 
     async def _on_cluster_change(self, _: str) -> None:
         """Read the tables anew and make the topics, neither waiting for the other."""
-        self._topics_made.clear()
-        self._topics_wanted.set()
+        self._topics.made.clear()
         for table in self.tables:
             table.reset()
-
-    async def _until_done(self, what: str, action: Callable[[], Awaitable[None]]) -> None:
-        """Try for ever: nothing can be done before the broker is there and its topics are as they should be."""
-        backoff = Backoff(seconds_max=5.0)
-        while True:
-            try:
-                return await action()
-            except (KafkaError, OSError) as error:
-                log.warning("bus_waits", to=what, error=root_cause(error))
-            except TopicMismatchError as error:
-                log.error("topic_mismatch", error=str(error))  # noqa: TRY400 -- the message says it all
-            await backoff.pause()
+        await self._publisher.renew()  # what it has in hand must not reach the new topics before what they lack
+        self._topics.begin_again()
 
 
 def _faststream_log() -> logging.Logger:

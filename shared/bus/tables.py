@@ -47,7 +47,7 @@ def bus_tables(metadata: MetaData) -> BusTables:
 
 def _inbox(metadata: MetaData) -> Table:
     """Remember what was taken in, once: the row is written in the transaction of the effect."""
-    return Table(
+    inbox = Table(
         "inbox",
         metadata,
         Column("source", Text, nullable=False),
@@ -56,6 +56,8 @@ def _inbox(metadata: MetaData) -> Table:
         instant("recorded_at", now=True),
         PrimaryKeyConstraint("source", "id", name="inbox_pkey"),
     )
+    Index("inbox_recorded", inbox.c.recorded_at)
+    return inbox
 
 
 def _outbox(metadata: MetaData) -> Table:
@@ -86,6 +88,15 @@ def _outbox(metadata: MetaData) -> Table:
     )
     Index("outbox_parked", outbox.c.id, postgresql_where=text("parked_reason IS NOT NULL"))
     Index("outbox_partition", outbox.c.topic, outbox.c.partition, outbox.c.id)
+    Index(
+        "outbox_sent",
+        outbox.c.slot,
+        outbox.c.cluster_id,
+        outbox.c.topic,
+        outbox.c.partition,
+        outbox.c.sent_offset,
+        postgresql_where=text("sent_at IS NOT NULL"),
+    )
     return outbox
 
 

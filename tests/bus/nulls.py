@@ -7,8 +7,11 @@ from aiokafka import AIOKafkaProducer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.bus.inbox import Identity, Inbox, Outcome
+from shared.bus.lock_session import LockSession
 from shared.bus.outbox import OutboxRow
 from shared.bus.records import Records
+from shared.bus.sweep import Loss, SentLane, SentRows
+from shared.bus.unsent import UnsentRows
 from shared.events.base import Event
 from shared.events.submissions import WatermarkV1
 
@@ -77,3 +80,27 @@ class TardyOutbox:
 def not_at_all(records: Records) -> Sequence[Records]:
     """Leave a batch that failed whole."""
     return [records]
+
+
+class NoSentRows:
+    """Finds nothing that was sent, so nothing is ever forgotten."""
+
+    async def lanes(self, session: LockSession, slot: int) -> list[SentLane]:
+        return []
+
+    async def take_back(self, session: LockSession, slot: int, loss: Loss) -> int:
+        return 0
+
+
+class TardySentRows:
+    """Looks for what was forgotten only when nothing new waits."""
+
+    def __init__(self, rows: SentRows, unsent: UnsentRows) -> None:
+        self._rows = rows
+        self._unsent = unsent
+
+    async def lanes(self, session: LockSession, slot: int) -> list[SentLane]:
+        return [] if await self._unsent.pending(session, [slot]) else await self._rows.lanes(session, slot)
+
+    async def take_back(self, session: LockSession, slot: int, loss: Loss) -> int:
+        return await self._rows.take_back(session, slot, loss)

@@ -86,6 +86,7 @@ def a_relay(service: Counter, patience_seconds: float) -> Relay:
         service=SERVICE,
         publisher=bus._publisher,
         cluster=bus.cluster,
+        sweep=bus.sweep,
         wakeup=service.units_of_work.wakeup,
         topics=service.topics,
         patience_seconds=patience_seconds,

@@ -125,13 +125,13 @@ async def test_on_another_cluster_a_wrong_topic_keeps_no_table_from_being_read(
     await until(lambda: all_is_well(service), seconds=20)
     await make(kafka, wrong.name, 6)
     if own:
-        service.bus._own_topics[wrong.name] = wrong
+        service.bus._topics._own[wrong.name] = wrong
     else:
         with pytest.raises(TopicMismatchError, match="6 partitions"):
             await service.bus.ensure([wrong, right])
-        assert service.bus._further_topics.keys() == {right.name}
+        assert service.bus._topics._further.keys() == {right.name}
         await ensure_topics(kafka.bootstrap_servers, [right])
-        service.bus._further_topics[wrong.name] = wrong
+        service.bus._topics._further[wrong.name] = wrong
     await service.bus.cluster._take("another-cluster")
     await until(lambda: shelf.resets == 1)
     await until(lambda: service.bus.readiness()[f"table {prefix}.kept"])

@@ -8,9 +8,11 @@ from sqlalchemy.schema import CreateSchema
 
 from shared.bus.migrations import (
     add_replay_v2,
+    add_sweep_v3,
     create_bus_tables_v1,
     drop_bus_tables_v1,
     drop_replay_v2,
+    drop_sweep_v3,
 )
 from shared.bus.tables import bus_tables
 from shared.database import make_engine
@@ -27,6 +29,7 @@ def migrate(connection: Connection) -> list[object]:
     )
     create_bus_tables_v1(Operations(context), SCHEMA)
     add_replay_v2(Operations(context), SCHEMA)
+    add_sweep_v3(Operations(context), SCHEMA)
     metadata = MetaData(schema=SCHEMA)
     bus_tables(metadata)
     return list(compare_metadata(context, metadata))
@@ -35,6 +38,7 @@ def migrate(connection: Connection) -> list[object]:
 def unmigrate(connection: Connection) -> list[str]:
     """Drop the tables by migration and return what is left."""
     operations = Operations(MigrationContext.configure(connection))
+    drop_sweep_v3(operations, SCHEMA)
     drop_replay_v2(operations, SCHEMA)
     drop_bus_tables_v1(operations, SCHEMA)
     return inspect(connection).get_table_names(SCHEMA)

@@ -58,3 +58,12 @@ figures = Table(
     instant("accepted_at"),
     PrimaryKeyConstraint(*DELIVERY),
 )
+
+# The Kafka clusters that have been given the accepted figures whole.
+publications = Table(
+    "publications",
+    metadata,
+    Column("cluster_id", Text, nullable=False),
+    instant("recorded_at", now=True),
+    PrimaryKeyConstraint("cluster_id"),
+)
