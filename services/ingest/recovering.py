@@ -4,22 +4,19 @@ What was taken stands on `submissions`, what was answered on the agencies' topic
 called it, so that numbering goes on and what comes twice is known again.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import partial
-from pathlib import Path
+from dataclasses import replace
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from aiokafka import TopicPartition
 
+from services.ingest.answered import Answer, Digests, key_of, orphans, unbacked
 from services.ingest.app import AGENCY_PATTERN, EVENTS_GROUP, PACKAGES_GROUP
 from services.ingest.bodies import JSON_TYPE, XLSX_TYPE
 from services.ingest.domain.deliveries import Delivery
 from services.ingest.door import Arrival, digest_of, publish_received
-from services.ingest.storage.arrivals import DoorKey, PostgresArrivals, StoredAnswer, door_key
+from services.ingest.storage.arrivals import DoorKey, PostgresArrivals
 from services.ingest.storage.deliveries import deliveries_by_id, save_deliveries
 from services.ingest.storage.packages import (
     Package,
@@ -28,9 +25,8 @@ from services.ingest.storage.packages import (
     add_package,
     add_submissions,
     packages_by_id,
-    submission_of,
 )
-from services.ingest.storage.recovered import is_explained, named_originals
+from services.ingest.storage.recovered import is_explained
 from services.ingest.storage.sources import read_progress
 from services.ingest.storage.tables import SERVICE, bus
 from shared.bus.past import Told
@@ -40,35 +36,7 @@ from shared.bus.work import Work
 from shared.delivery_id import DeliveryId
 from shared.events.agency import Answered, PackageReceivedV1, PackageRejectedV1, Receipt
 from shared.events.submissions import Channel, SubmissionExplainedV1, SubmissionReceivedV1
-from shared.objects import FolderStore
 from shared.text import Text
-
-NAMES_SHOWN_MAX = 50
-
-Digests = Mapping[tuple[str, int], str]
-"""By unit and offset in its topic, SHA-256 of what agencies published and the restored database has not taken in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer on an agency's topic, as its sender read it."""
-
-    unit: str
-    data: PackageReceivedV1 | PackageRejectedV1
-    stored: StoredAnswer
-
-    @classmethod
-    def of(cls, told: Told) -> "Answer":
-        """Return what stands on the topic."""
-        headers = {name: value.decode() for name, value in told.record.headers}
-        stored = StoredAnswer(told.record.topic, told.event.id, headers, told.record.value or b"")
-        return cls(told.event.unit, told.event.data, stored)
-
-    @property
-    def key(self) -> DoorKey | None:
-        """What the sender called what was answered."""
-        return _key(self.unit, self.data.answers)
-
 
 Answers = Mapping[DoorKey, Answer]
 
@@ -101,9 +69,9 @@ async def adopt(work: Work[None], reached: Reached, findings: Findings) -> None:
             f"{len(digests)} events of agencies will be read again.",
         )
     )
-    findings.left += await _unbacked(answered, work)
+    findings.left += await unbacked(answered, work)
     if reached.past.since is not None:
-        findings.left += await _orphans(reached.settings.objects, reached.past.since, digests, work)
+        findings.left += await orphans(reached.settings.objects, reached.past.since, digests, work)
 
 
 async def _not_taken_in(work: Work[None], reached: Reached) -> Digests:
@@ -212,7 +180,7 @@ def _arrival(data: SubmissionReceivedV1 | SubmissionExplainedV1) -> Arrival:
         channel, at = (Channel.HTTP_JSON if sent_as.offset is None else Channel.KAFKA), data.explained_at
     return Arrival(
         unit=unit,
-        key=_key(unit, sent_as),
+        key=key_of(unit, sent_as),
         sha256=data.original or "",
         original=data.original or "",
         channel=channel,
@@ -250,49 +218,6 @@ async def _remember(
     if answer is None and arrival.channel is Channel.KAFKA:
         answer = publish_received(arrival, package_id, receipts, work)
     await PostgresArrivals().add(work.session, arrival.key, arrival.sha256, package_id, answer)
-
-
-async def _unbacked(answered: Sequence[Answer], work: Work[None]) -> list[Text]:
-    """Return the versions that an agency was told of, and that were lost before anybody else was."""
-    lost = [
-        f"{receipt.delivery_id} v{receipt.version} ({answer.data.package_id})"
-        for answer in answered
-        if isinstance(answer.data, PackageReceivedV1)
-        for receipt in answer.data.submissions
-        if await submission_of(work.session, receipt.delivery_id, receipt.version) is None
-    ]
-    return [
-        Text(
-            vi=f"Đã báo cho cơ quan là nhận {each}, nhưng số liệu chưa kịp công bố: gói sẽ được nhận lại với mã mới.",
-            en=f"The agency was told that {each} was taken, but its figures were not published yet: "
-            "its package will be taken again under a new id.",
-        )
-        for each in lost
-    ]
-
-
-async def _orphans(folder: Path, since: datetime, digests: Digests, work: Work[None]) -> list[Text]:
-    """Return what lies in the object store since the copy and nothing speaks of: taken, or rejected over HTTP."""
-    names = set(await asyncio.to_thread(partial(FolderStore(folder).written_since, since)))
-    names -= set(digests.values())
-    orphans = sorted(names - await named_originals(work.session, names))
-    if not orphans:
-        return []
-    listed = "\n  ".join(orphans[:NAMES_SHOWN_MAX])
-    return [
-        Text(
-            vi=f"{len(orphans)} bản gốc trong kho không thuộc gói nào: đã bị từ chối qua HTTP, hoặc đã nhận mà chưa "
-            f"kịp công bố. Mở từng tệp, hỏi đơn vị gửi lại nếu cần:\n  {listed}",
-            en=f"{len(orphans)} originals in the object store belong to no package: they were rejected over HTTP, or "
-            f"taken and not published yet. Open each, and ask its unit to send again where needed:\n  {listed}",
-        )
-    ]
-
-
-def _key(unit: str, answered: Answered) -> DoorKey | None:
-    if answered.source is None or answered.id is None:
-        return None
-    return door_key(unit, answered.source, answered.id)
 
 
 RECOVERY = Recovery(

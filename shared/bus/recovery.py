@@ -94,7 +94,8 @@ async def recover(recovery: Recovery, settings: CommonSettings, copied_at: datet
     findings = Findings()
     async with AsyncExitStack() as stack:
         await wait_for_empty_groups(settings.bootstrap_servers, recovery.groups)
-        engine = make_engine(settings.database_url, recovery.service, pool_size=2)
+        # Topics are read within the transaction, which may take minutes; no other is there to be held up.
+        engine = make_engine(settings.database_url, recovery.service, pool_size=2, idle_transaction_seconds=0)
         stack.push_async_callback(engine.dispose)
         units_of_work: UnitOfWorkFactory[None] = UnitOfWorkFactory.of(
             engine,
