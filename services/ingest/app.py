@@ -36,6 +36,9 @@ from shared.vital import OnLoss
 
 PACKAGES_GROUP = "ingest.packages"
 EVENTS_GROUP = "ingest.events"
+PACKAGES_AT_ONCE_MAX = 50
+UNIT_BYTES_AT_ONCE_MAX = 64 * 1024
+"""A unit that sends much at once has its turn between the others: a package takes some ms, a larger one comes alone."""
 AGENCY_PATTERN = "^agency\\.[^.]+\\.submissions$"
 """Also of units that the catalogue does not know: their topics name where to answer."""
 
@@ -85,7 +88,14 @@ def build_app(
     )
     reader.attach(service_bus)
     attach_access(access, service_bus)
-    service_bus.consumer(PACKAGES_GROUP, packages, pattern=AGENCY_PATTERN, deduplicate=False)
+    service_bus.consumer(
+        PACKAGES_GROUP,
+        packages,
+        pattern=AGENCY_PATTERN,
+        records_max=PACKAGES_AT_ONCE_MAX,
+        partition_bytes_max=UNIT_BYTES_AT_ONCE_MAX,
+        deduplicate=False,
+    )
     service_bus.consumer(EVENTS_GROUP, events, topics=(DEADLINES.name, VALIDATION_RESULTS.name))
     offsets = KafkaOffsets(common.bootstrap_servers, group=PACKAGES_GROUP, pattern=AGENCY_PATTERN)
     deadlines = KafkaOffsets(common.bootstrap_servers, group=EVENTS_GROUP, pattern=DEADLINES.pattern)

@@ -25,7 +25,7 @@ from shared.bus.publisher import Publisher
 from shared.bus.quarantine import root_cause
 from shared.bus.relay import Relay
 from shared.bus.replay import Replayer
-from shared.bus.subscription import Subscription
+from shared.bus.subscription import BATCH_RECORDS_MAX, PARTITION_BYTES_MAX, Subscription
 from shared.bus.sweep import LogEnds, Sweep
 from shared.bus.table import Apply, CompactedTable
 from shared.bus.topic_admin import wait_for_topics
@@ -114,6 +114,8 @@ class ServiceBus(Generic[ContextT]):
         *,
         topics: Collection[str] = (),
         pattern: str | None = None,
+        records_max: int = BATCH_RECORDS_MAX,
+        partition_bytes_max: int = PARTITION_BYTES_MAX,
         deduplicate: bool = True,
         guard: Guard | None = None,
         hold_seconds: float = HOLD_SECONDS,
@@ -126,7 +128,13 @@ class ServiceBus(Generic[ContextT]):
             cluster_id=lambda: self.cluster.cluster_id,
             deduplicate=deduplicate,
         )
-        subscription = Subscription(group=group, topics=tuple(topics), pattern=pattern)
+        subscription = Subscription(
+            group=group,
+            topics=tuple(topics),
+            pattern=pattern,
+            records_max=records_max,
+            partition_bytes_max=partition_bytes_max,
+        )
         consumer = Consumer(
             subscription,
             processor,

@@ -11,6 +11,8 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from shared.bus.records import Records
 
 BATCH_RECORDS_MAX = 500
+PARTITION_BYTES_MAX = 1024 * 1024
+"""What is fetched of a partition at once, and handed out before the next partition has its turn."""
 BATCH_TIMEOUT_MS = 100
 """After an empty poll FastStream waits as long again, so this bounds the latency of a quiet topic."""
 SESSION_TIMEOUT_MS = 6_000
@@ -21,11 +23,16 @@ POLL_INTERVAL_MS_MAX = 300_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """One consumer group: topics by name, or by an anchored pattern. Never two subscriptions in one group."""
+    """One consumer group: topics by name, or by an anchored pattern. Never two subscriptions in one group.
+
+    Where a message costs much, less of it at once lets a busy partition hold up the others for a shorter time.
+    """
 
     group: str
     topics: tuple[str, ...] = ()
     pattern: str | None = None
+    records_max: int = BATCH_RECORDS_MAX
+    partition_bytes_max: int = PARTITION_BYTES_MAX
 
     def __post_init__(self) -> None:
         if bool(self.topics) == (self.pattern is not None):
@@ -66,7 +73,8 @@ def subscribe(
         pattern=subscription.pattern,
         group_id=subscription.group,
         batch=True,
-        max_records=BATCH_RECORDS_MAX,
+        max_records=subscription.records_max,
+        max_partition_fetch_bytes=subscription.partition_bytes_max,
         batch_timeout_ms=BATCH_TIMEOUT_MS,
         ack_policy=AckPolicy.MANUAL,
         auto_offset_reset="earliest",

@@ -10,6 +10,7 @@ from sqlalchemy.schema import CreateSchema
 from shared.bus import Handlers, Parts, RelayWakeup, ServiceBus, UnitOfWorkFactory, Work, bus_tables
 from shared.bus.guard import Guard
 from shared.bus.outbox import PostgresOutbox
+from shared.bus.subscription import BATCH_RECORDS_MAX, PARTITION_BYTES_MAX
 from shared.bus.tables import BusTables
 from shared.bus.topics import TopicTable
 from shared.clock import RealClock
@@ -104,6 +105,8 @@ def make_counter(
     pattern: str | None = None,
     deduplicate: bool = True,
     consume: bool = True,
+    records_max: int = BATCH_RECORDS_MAX,
+    partition_bytes_max: int = PARTITION_BYTES_MAX,
     on_loss: OnLoss | None = None,
 ) -> Counter:
     """Wire the service. `change` replaces parts."""
@@ -147,5 +150,7 @@ def make_counter(
             guard=guard,
             deduplicate=deduplicate,
             hold_seconds=hold_seconds,
+            records_max=records_max,
+            partition_bytes_max=partition_bytes_max,
         )
     return counter
