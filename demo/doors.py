@@ -40,6 +40,8 @@ NOT_WRITTEN = frozenset(
         KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - the client's own names
         KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
         KafkaError._FATAL,  # noqa: SLF001
+        KafkaError._PURGE_QUEUE,  # noqa: SLF001
+        KafkaError._PURGE_INFLIGHT,  # noqa: SLF001
     }
 )
 
@@ -63,10 +65,16 @@ class KafkaDoor:
             "log_level": CRITICAL_LOGS,
         }
         self._producer = Producer(self._settings)
+        self._former: list[Producer] = []
 
     def renew(self) -> None:
-        """Begin with a new producer: a broker without its disk would take the old one's numbers for another's."""
-        self._producer = Producer(self._settings)
+        """Begin with a new producer: a broker without its disk would take the old one's numbers for another's.
+
+        What the old one has in hand was for the disk that is gone; whoever waits for it sends it again.
+        """
+        former, self._producer = self._producer, Producer(self._settings)
+        former.purge()
+        self._former.append(former)  # its end would hold up everybody until its connections have timed out
 
     def send(self, dispatch: Dispatch) -> Sent:
         """Publish, and wait until the broker has it. Raises KafkaException when it does not take it."""
