@@ -199,15 +199,6 @@ class Stack:
         self._down.discard(name)
         self._watch(self.part(name))
 
-    async def wipe_broker(self) -> None:
-        """Kill the embedded broker, lose its disk, and start it as another cluster at the same address."""
-        kafka = self.part("kafka")
-        if not isinstance(kafka, EmbeddedKafka):
-            raise TypeError("only the embedded broker's disk is ours to lose")
-        await self.hold(kafka.name)
-        kafka.wipe()
-        await self.let_go(kafka.name)
-
     async def wait_ready(self, seconds: float = READY_SECONDS_MAX) -> None:
         """Wait until every service says that it is ready; raises EmbeddedError that names what is missing."""
         deadline = time.monotonic() + seconds
