@@ -8,6 +8,7 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from demo.facts import Answer
 from demo.records import (
@@ -54,6 +55,8 @@ class TopicReader:
                 "log_level": CRITICAL_LOGS,
             }
         )
+        # A client of its own: the consumer's own would wait for a pause in its reading, and there is none.
+        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": CRITICAL_LOGS})
         self._topics = [
             *(SUBMISSIONS, RESULTS, DEADLINES, NOTIFICATIONS, FIGURES),
             *(f"dlq.{service}" for service in SERVICES),
@@ -72,7 +75,7 @@ class TopicReader:
 
     def missing_topics(self) -> list[str]:
         """Return the topics that do not exist yet."""
-        known = self._consumer.list_topics(timeout=METADATA_TIMEOUT_SECONDS).topics
+        known = self._admin.list_topics(timeout=METADATA_TIMEOUT_SECONDS).topics
         return [topic for topic in self._topics if topic not in known]
 
     def start(self) -> None:
