@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from datetime import datetime
-from threading import Lock
+from threading import Event, Lock
 
 from chaos.stillness import Stillness
 from chaos.traffic import Errand
@@ -45,9 +45,14 @@ class Agencies:
         self._packages: dict[str, str] = {}
         self._sent_at: Counter[tuple[str, int]] = Counter()
         self._lock = Lock()
+        self._stopping = Event()
         self.sent_count = 0
         self.again_count = 0
         self.unanswered_count = 0
+
+    def stop(self) -> None:
+        """Let nobody send or wait any longer: the run is broken off."""
+        self._stopping.set()
 
     def send_all(self, sequences: Sequence[Sequence[Errand]], pool: Executor) -> None:
         """Send sequences side by side. Raises UnansweredError, and what a door raises."""
@@ -140,6 +145,8 @@ class Agencies:
         begun = last = time.monotonic()
         while not tolerant(done):
             elapsed = time.monotonic()
+            if self._stopping.is_set():
+                raise UnansweredError(f"{dispatch.item} of {dispatch.unit}: nobody waits any longer")
             if elapsed - begun > ANSWER_SECONDS_MAX:
                 raise UnansweredError(f"{dispatch.item} of {dispatch.unit} has no answer after {ANSWER_SECONDS_MAX} s")
             if again and elapsed - last > AGAIN_SECONDS:

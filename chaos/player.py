@@ -47,11 +47,15 @@ class Player:
         """Play to the end. Raises what a door, the settler or the breaker raises."""
         stands = self._scenario.stands
         with ThreadPoolExecutor(SENDERS, thread_name_prefix="agency") as pool:
-            self._settler.begin(stands[0].at, self._scenario.seed)
-            for stand, some in zip(stands, shares(faults, len(stands)), strict=True):
-                self._watcher.stand(stand)
-                self._play_stand(stand, some, pool)
-            self._settler.settle_finally(pool)
+            try:
+                self._settler.begin(stands[0].at, self._scenario.seed)
+                for stand, some in zip(stands, shares(faults, len(stands)), strict=True):
+                    self._watcher.stand(stand)
+                    self._play_stand(stand, some, pool)
+                self._settler.settle_finally(pool)
+            finally:
+                self.agencies.stop()
+                pool.shutdown(cancel_futures=True)
 
     def _play_stand(self, stand: Stand, faults: Sequence[Fault], pool: ThreadPoolExecutor) -> None:
         """Break some while the clock moves, and reminders and deadlines pass; the others while packages flow."""
