@@ -216,9 +216,9 @@ class Breaker:
                 _within(lambda: self._processes.find("kafka") is None, FIND_SECONDS_MAX)
                 shutil.rmtree(self._stack.data / "kafka" / "data")
                 self._wiped()
+                self._reader.rewind()
             if not _within(self._has_topics, TOPICS_SECONDS_MAX):
                 raise NothingBrokeError(f"the broker lost its disk, and has no topics after {TOPICS_SECONDS_MAX:.0f} s")
-            self._reader.rewind()
             return True
 
     def _has_topics(self) -> bool:

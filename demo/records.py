@@ -32,7 +32,7 @@ class Record:
 
 
 def fact_of(record: Record) -> Fact | None:  # noqa: PLR0911 - one a topic
-    """Return what an event says, or None for one that the books do not need."""
+    """Return what an event says, or None for one that the books do not need or know."""
     if record.topic.startswith("dlq."):
         return _dead_letter(record)
     if record.topic.startswith("agency."):
@@ -40,11 +40,11 @@ def fact_of(record: Record) -> Fact | None:  # noqa: PLR0911 - one a topic
     match record.topic, record.kind:
         case "submissions", "submission.received.v1":
             return _received(record)
-        case "validation-results", _:
+        case "validation-results", kind if kind.startswith("validation."):
             return _judgement(record)
-        case "deadlines", _:
+        case "deadlines", kind if kind.startswith("deadline."):
             return _deadline(record)
-        case "notifications", _:
+        case "notifications", kind if kind.startswith("notification."):
             return _notification(record)
     return None
 

@@ -84,14 +84,17 @@ class TopicReader:
         self._thread.start()
 
     def rewind(self) -> None:
-        """Read all from the beginning again: the broker has lost its disk, and has the topics anew."""
+        """Read nothing until all topics are there, then all from the beginning: the broker is down, its disk lost.
+
+        Where the reader stood says nothing about the topics that will be made anew.
+        """
         self._rewinding.set()
 
     def _assigned_again(self) -> bool:
         try:
             self._assign()
         except (KafkaException, KeyError):
-            return False  # it has gone once more, or not all topics are there
+            return False  # it is not back yet, or not all topics are there
         return True
 
     def _assign(self) -> None:
@@ -139,8 +142,10 @@ class TopicReader:
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
-                if self._rewinding.is_set() and self._assigned_again():
-                    self._rewinding.clear()
+                if self._rewinding.is_set():
+                    self._consumer.unassign()
+                    if self._assigned_again():
+                        self._rewinding.clear()
                 for message in self._consumer.consume(500, POLL_SECONDS):
                     self._take(message)
         except (KafkaException, ValueError, KeyError, TypeError) as error:

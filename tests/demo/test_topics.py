@@ -96,12 +96,12 @@ async def test_a_broker_that_has_lost_its_disk_is_read_from_the_beginning_again(
         await until(lambda: len(reader.facts()) == 2)
         await own_kafka.kill()
         shutil.rmtree(own_kafka.folder / "data")
+        reader.rewind()
         await own_kafka.start()
         again = Bus(own_kafka.bootstrap_servers)
         again.make_topics()
         for event_id in ("e1", "e3", "e4"):  # beyond where the reader stood
             again.publish("validation-results", "validation.completed.v1", event_id, JUDGED)
-        reader.rewind()
         await until(lambda: len(reader.facts()) == 4, seconds=30)
         assert reader.failure is None
     finally:
