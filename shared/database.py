@@ -1,6 +1,7 @@
 """PostgreSQL through SQLAlchemy: engines, and migrations by schema."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from sqlalchemy import Column, DateTime, MetaData, func, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from shared.logs import get_logger
+
 NAMING_CONVENTION = {
     "ix": "ix_%(column_0_N_label)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -20,6 +23,10 @@ NAMING_CONVENTION = {
     "pk": "pk_%(table_name)s",
 }
 
+MIGRATION_TRIES = 60
+MIGRATION_PAUSE_SECONDS = 1.0
+"""Between two tries, in which the writers that waited behind the migration have their turn."""
+LOCK_NOT_AVAILABLE = "55P03"
 TRANSIENT_SQLSTATE_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
 """Connection, rollback (deadlock, serialisation), resources, lock, operator, system, the server's own faults (also a
 file that would grow too large): PostgreSQL, appendix A."""
@@ -32,6 +39,8 @@ IDLE_TRANSACTION_SECONDS = 45.0
 reckons between two statements, on a slow machine, too; shorter than others wait for a lock (60 s)."""
 ANSWER_SECONDS_MAX = 2.0
 """Within which the database answers who asks whether it is there: less than they wait who ask for readiness."""
+
+log = get_logger(__name__)
 
 
 def schema_metadata(service: str) -> MetaData:
@@ -103,6 +112,23 @@ def alembic_config(service: str, url: str) -> Config:
 
 
 async def migrate(services: Sequence[str], url: str) -> None:
-    """Bring the schemas of these services to their newest version, one after the other."""
+    """Bring the schemas of these services to their newest version, one after the other; see `upgrade`."""
     for service in services:
-        await asyncio.to_thread(command.upgrade, alembic_config(service, url), "head")
+        await asyncio.to_thread(upgrade, alembic_config(service, url))
+
+
+def upgrade(config: Config) -> None:
+    """Bring a schema to its newest version while services use it.
+
+    A migration that does not get its lock soon steps back, so that whoever waits behind it goes on, and is tried again.
+    Raises DBAPIError when it has never got it.
+    """
+    for tries_left in reversed(range(MIGRATION_TRIES)):
+        try:
+            return command.upgrade(config, "head")
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE or not tries_left:
+                raise
+            log.warning("migration_waits", service=config.attributes["service"], tries_left=tries_left)
+            time.sleep(MIGRATION_PAUSE_SECONDS)
+    raise AssertionError("the last try returns or raises")

@@ -9,6 +9,9 @@ from sqlalchemy.pool import NullPool
 
 MIGRATION_LOCK = 0x6C69656E  # one migration at a time in a database, whatever the service
 
+LOCK_TIMEOUT = "2s"
+"""A migration that waits for a table makes everybody wait who comes after it: it gives up soon, and is tried again."""
+
 
 def run(metadata: MetaData) -> None:
     """Run the migrations that Alembic asked for; versions are kept in the service's schema."""
@@ -22,6 +25,7 @@ def run(metadata: MetaData) -> None:
     def work(connection: Connection) -> None:
         connection.execute(text("select pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
         connection.execute(text(f'create schema if not exists "{schema}"'))
+        connection.execute(text("select set_config('lock_timeout', :timeout, false)"), {"timeout": LOCK_TIMEOUT})
         connection.commit()
         context.configure(
             connection=connection,
@@ -31,6 +35,7 @@ def run(metadata: MetaData) -> None:
             version_table_schema=schema,
             compare_type=True,
             compare_server_default=True,
+            transaction_per_migration=True,
         )
         with context.begin_transaction():
             context.run_migrations()
