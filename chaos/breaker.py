@@ -29,6 +29,7 @@ ALIVE_SECONDS_MAX = 12.0  # a lease and a session are over by then
 FIND_SECONDS_MAX = 15.0  # a part that was just killed comes back by then
 TOPICS_SECONDS_MAX = 90.0
 TRIES = 3
+SWEEPING = 3  # so many are meant at once where it is soon over: one alone might have nothing to publish again
 POLL_SECONDS = 0.02
 RELEASE_TRIES = 20
 RELEASE_PAUSE_SECONDS = 1.0
@@ -182,7 +183,7 @@ class Breaker:
             return bool(hit)
 
         try:
-            for name in fault.targets if place == SWEEP else fault.targets[:1]:
+            for name in fault.targets[: SWEEPING if place == SWEEP else 1]:
                 self._failpoints.arm(name, place, action)
             if place == "consumer.rebalance":
                 self._rebalance(fault.targets[0], fault.number)
