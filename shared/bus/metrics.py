@@ -11,7 +11,9 @@ REPLAYED = Counter(
     "lienthong_bus_replayed", "Dead letters replayed, by what became of them", ["service", "group", "outcome"]
 )
 RETRIES = Counter("lienthong_bus_retries", "Attempts that failed because the world was broken", ["service", "group"])
-REDONE = Counter("lienthong_bus_batches_redone", "Batches that failed whole and were redone in parts", ["service", "group"])
+REDONE = Counter(
+    "lienthong_bus_batches_redone", "Batches that failed whole and were redone in parts", ["service", "group"]
+)
 BATCH_SECONDS = Histogram(
     "lienthong_bus_batch_seconds",
     "From receipt of a batch to its commit, in seconds",
@@ -36,15 +38,15 @@ RELAY_RETRIES = Counter("lienthong_bus_relay_retries", "Batches that have to be 
 RELAY_BLOCKED = Gauge(
     "lienthong_bus_relay_blocked", "Topic partitions whose rows Kafka does not take; tried again for ever", ["service"]
 )
-RELAY_SLOTS = Gauge("lienthong_bus_relay_slots", "Outbox slots that this process relays", ["service"])
-
 RELAY_FORGOTTEN = Counter(
     "lienthong_bus_relay_forgotten", "Outbox rows that the broker has forgotten, to be published again", ["service"]
 )
-TABLE_READY = Gauge("lienthong_bus_table_ready", "1 when a compacted topic was read to its end", ["service", "topic"])
-TABLE_FAILED = Counter("lienthong_bus_table_failed", "Records a table could not apply", ["service", "topic"])
+RELAY_SLOTS = Gauge("lienthong_bus_relay_slots", "Outbox slots that this process relays", ["service"])
+
 CLEARED = Counter("lienthong_bus_cleared", "Old rows deleted", ["service", "table"])
 
+TABLE_READY = Gauge("lienthong_bus_table_ready", "1 when a compacted topic was read to its end", ["service", "topic"])
+TABLE_FAILED = Counter("lienthong_bus_table_failed", "Records a table could not apply", ["service", "topic"])
 WATERMARK = Gauge("lienthong_bus_watermark_timestamp", "Watermark of a partition, Unix time", ["service", "partition"])
 WATERMARKS_IGNORED = Counter(
     "lienthong_bus_watermarks_ignored", "Watermarks that came before the event they follow", ["service"]
