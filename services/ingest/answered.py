@@ -1,17 +1,19 @@
 """What ingest had answered, read back from the agencies' topics, and what is missing behind it: for recovering."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 from services.ingest.storage.arrivals import DoorKey, StoredAnswer, door_key
 from services.ingest.storage.packages import submission_of
 from services.ingest.storage.recovered import named_originals
 from shared.bus.past import Told
 from shared.bus.work import Work
+from shared.delivery_id import DeliveryId
 from shared.events.agency import Answered, PackageReceivedV1, PackageRejectedV1
 from shared.objects import FolderStore
 from shared.text import Text
@@ -67,6 +69,16 @@ async def unbacked(answered: Sequence[Answer], work: Work[None]) -> list[Text]:
         )
         for each in lost
     ]
+
+
+def given_out_twice(package_id: UUID, numbers: Collection[tuple[DeliveryId, int]]) -> Text:
+    """Return what to do about a package whose numbers another one had before: ingest ran without recovering."""
+    listed = ", ".join(sorted(f"{delivery} v{version}" for delivery, version in numbers))
+    return Text(
+        vi=f"Gói {package_id} mang số đã cấp cho gói khác ({listed}) nên không được kiểm tra: đề nghị đơn vị gửi lại.",
+        en=f"Package {package_id} has numbers that another one had before ({listed}), so nobody judged it: "
+        "ask its unit to send it again.",
+    )
 
 
 async def orphans(folder: Path, since: datetime, digests: Digests, work: Work[None]) -> list[Text]:

@@ -5,13 +5,13 @@ called it, so that numbering goes on and what comes twice is known again.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from aiokafka import TopicPartition
 
-from services.ingest.answered import Answer, Digests, key_of, orphans, unbacked
+from services.ingest.answered import Answer, Digests, given_out_twice, key_of, orphans, unbacked
 from services.ingest.app import AGENCY_PATTERN, EVENTS_GROUP, PACKAGES_GROUP
 from services.ingest.bodies import JSON_TYPE, XLSX_TYPE
 from services.ingest.domain.deliveries import Delivery
@@ -25,6 +25,7 @@ from services.ingest.storage.packages import (
     add_package,
     add_submissions,
     packages_by_id,
+    submission_of,
 )
 from services.ingest.storage.recovered import is_explained
 from services.ingest.storage.sources import read_progress
@@ -58,7 +59,7 @@ async def adopt(work: Work[None], reached: Reached, findings: Findings) -> None:
     units = {each.delivery_id.unit for each in received} | {each.event.unit for each in explained}
     await work.lock_units(units | {each.unit for each in answered})
     answers = {each.key: each for each in reversed(answered) if each.key is not None and each.data.package_id}
-    packages = await _adopt_packages(received, answers, work)
+    packages = await _adopt_packages(received, answers, work, findings)
     explanations = [each for each in explained if await _adopt_explanation(each, answers, work)]
     rejections = [each for each in answered if await _adopt_rejection(each, digests, work)]
     findings.done.append(
@@ -83,12 +84,25 @@ async def _not_taken_in(work: Work[None], reached: Reached) -> Digests:
     }
 
 
-async def _adopt_packages(received: Sequence[SubmissionReceivedV1], answers: Answers, work: Work[None]) -> int:
+async def _adopt_packages(
+    received: Sequence[SubmissionReceivedV1], answers: Answers, work: Work[None], findings: Findings
+) -> int:
+    """Store packages with their numbers; return how many. A number is the first one's that had it."""
     by_package: defaultdict[UUID, list[SubmissionReceivedV1]] = defaultdict(list)
     for each in received:
         by_package[each.package_id].append(each)
     known = await packages_by_id(work.session, by_package)
-    new = {package_id: reports for package_id, reports in by_package.items() if package_id not in known}
+    new: dict[UUID, list[SubmissionReceivedV1]] = {}
+    given: set[tuple[DeliveryId, int]] = set()
+    for package_id, reports in by_package.items():
+        numbers = {(each.delivery_id, each.version) for each in reports}
+        if package_id in known:
+            continue
+        if numbers & given or await _any_stored(numbers, work):
+            findings.left.append(given_out_twice(package_id, numbers))
+            continue
+        given |= numbers
+        new[package_id] = reports
     for package_id, reports in new.items():
         first = reports[0]
         arrival = _arrival(first)
@@ -100,6 +114,13 @@ async def _adopt_packages(received: Sequence[SubmissionReceivedV1], answers: Ans
     numbered = [each for reports in new.values() for each in reports]
     await save_deliveries(work.session, _numbered(await _deliveries(numbered, work), numbered).values())
     return len(new)
+
+
+async def _any_stored(numbers: Collection[tuple[DeliveryId, int]], work: Work[None]) -> bool:
+    for delivery, version in numbers:
+        if await submission_of(work.session, delivery, version) is not None:
+            return True
+    return False
 
 
 def _numbered(

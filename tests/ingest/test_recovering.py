@@ -42,6 +42,10 @@ class Restored:
         self.copied = await take_copy(self.url, "ingest")
         self.copied_at = datetime.now(UTC)
 
+    async def everything(self) -> list[Record]:
+        async with self.world.units_of_work.sessions() as session:
+            return await published(session, bus.outbox)
+
     async def restore(self, *, lost: Sequence[str] = (), recover: bool = True) -> None:
         """Put the copy back; events of some ids had not been published."""
         self.before = await self.world.told()
@@ -98,6 +102,23 @@ async def test_without_it_a_number_is_given_out_twice(restored: Restored) -> Non
     await restored.publish(a_message(None, "m-2"))
     assert [each.body["version"] for each in restored.before if each.kind == "submission.received"] == [1, 2]
     assert (await versions(restored.world))[-1] == 2
+
+
+async def test_numbers_that_were_given_out_twice_stay_the_first_ones_and_the_other_is_left_to_a_person(
+    restored: Restored,
+) -> None:
+    await restored.copy()
+    await restored.publish(a_message(None, "m-1"))
+    first = await restored.everything()
+    await restored.restore(recover=False)
+    await restored.publish(a_message(None, "m-2"))  # it ran without recovering; now it is put back once more
+    second = [each for each in await restored.everything() if each.headers not in [old.headers for old in first]]
+    await restored.copied.restore()
+    await restored.recover([*first, *second])
+    (text,) = restored.findings.left
+    assert f"{MONTH} v2" in text.en
+    await restored.publish(a_message(None, "m-3"))
+    assert (await versions(restored.world))[-1] == 3
 
 
 async def test_rejections_and_explanations_are_answered_as_they_were(restored: Restored) -> None:
