@@ -9,7 +9,8 @@ ValueT = TypeVar("ValueT")
 class TableCopy(Generic[ValueT]):
     """Takes a topic's records; `begin_again` and `complete` are a `CompactedTable`'s `on_reset` and `on_ready`.
 
-    Nothing is in force until all was read once. While it is read again, into a copy aside, the last one stays.
+    Nothing is in force until all was read once, and there was something. While it is read again, into a copy aside, the
+    last one stays.
     """
 
     def __init__(self) -> None:
@@ -19,7 +20,7 @@ class TableCopy(Generic[ValueT]):
 
     @property
     def in_force(self) -> Mapping[str, ValueT] | None:
-        """What was whole last, with all that came since; None before the first time."""
+        """What was whole last, with all that came since; None before there was anything."""
         return self._in_force
 
     def put(self, key: str, value: ValueT | None) -> None:
@@ -44,6 +45,6 @@ class TableCopy(Generic[ValueT]):
         self._in_force = self._latest = dict(entries)
 
     def _switch(self) -> None:
-        # An empty topic, where there were entries, is that of a new broker: its producer has yet to fill it.
-        if self._read_whole and (self._latest or not self._in_force):
+        # An empty topic is that of a new broker: its producer has yet to fill it.
+        if self._read_whole and self._latest:
             self._in_force = self._latest

@@ -31,7 +31,7 @@ def serve(notify_url: str, clock: TwoClocks) -> Serve:
         app = build_app(CommonSettings(database_url=notify_url), clock=clock, access=access)
         web: WebContext = app.state.context
         web.context.state.reader.snapshot = a_snapshot()
-        web.context.state.contacts.complete()
+        web.context.state.contacts.replace({})
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://notify") as client:
             yield client
         await web.units_of_work.sessions.kw["bind"].dispose()

@@ -42,9 +42,14 @@ def test_before_all_tokens_are_read_nobody_is_called_a_stranger() -> None:
 def test_a_token_that_is_not_in_the_whole_list_is_refused() -> None:
     assert status_of(a_table()) == HTTPStatus.OK
     assert status_of(a_table(), "somebody") == HTTPStatus.UNAUTHORIZED
-    empty = AccessTable(RealClock())
-    empty.complete()
-    assert status_of(empty) == HTTPStatus.UNAUTHORIZED
+
+
+def test_with_a_new_broker_that_was_given_no_tokens_yet_a_new_process_calls_nobody_a_stranger() -> None:
+    table = AccessTable(RealClock())
+    table.complete()
+    assert status_of(table) == HTTPStatus.SERVICE_UNAVAILABLE
+    table.put(DIGEST, ANNA)
+    assert status_of(table) == HTTPStatus.OK
 
 
 def test_while_the_list_is_read_again_the_last_one_stays_in_force() -> None:
