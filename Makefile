@@ -34,9 +34,9 @@ up: $(VENV)/.runtime ## run the same stack and stay; Ctrl-C stops it
 
 test: $(VENV)/.dev ## all tests but those of the next two, on real parts
 	@$(PY) -m pytest -m "not deep and not faults"
-	@echo "Left out (deselected): what breaks a running stack (make faults), what takes minutes or hours (make deep)."
+	@echo "Left out (deselected): what breaks running parts (make faults), what takes minutes or hours (make deep)."
 
-faults: $(VENV)/.dev ## what breaks a running stack; CI runs it too
+faults: $(VENV)/.dev ## what breaks running parts or a whole stack; CI runs it too
 	@$(PY) -m pytest -m "faults and not deep" --timeout 900
 
 KILLS ?= 200

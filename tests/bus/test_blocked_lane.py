@@ -16,6 +16,8 @@ from tests.bus.events import CountedV1
 from tests.bus.kafka_tools import read_all
 from tests.parts import Broker, until
 
+pytestmark = pytest.mark.faults
+
 AT = datetime(2024, 6, 12, 10, 0, tzinfo=UTC)
 SLOT = slot_of("SKHDT")
 ROWS = 600

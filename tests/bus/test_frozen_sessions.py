@@ -13,6 +13,8 @@ from shared.bus.retry import is_transient
 from shared.database import make_engine
 from tests.parts import until
 
+pytestmark = pytest.mark.faults
+
 SOON = 0.3
 NEVER = 0.0
 HELD = text("select pg_advisory_xact_lock(7, 7)")

@@ -16,6 +16,8 @@ from tests.bus.kafka_tools import write
 from tests.bus.test_consumer import a_message, taken
 from tests.parts import Broker, until
 
+pytestmark = pytest.mark.faults
+
 BOUND = 3
 NONSENSE = range(100, 108)
 UNITS = ["STC", "SNV"]

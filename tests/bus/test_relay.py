@@ -3,6 +3,7 @@
 import shutil
 from collections import defaultdict
 
+import pytest
 from sqlalchemy import text
 
 from deploy.embedded.kafka import EmbeddedKafka
@@ -13,6 +14,8 @@ from tests.bus.counter import BUS, Counter, make_counter
 from tests.bus.events import CountedV1
 from tests.bus.kafka_tools import read_all
 from tests.parts import Broker, until
+
+pytestmark = pytest.mark.faults
 
 UNITS = [f"UNIT-{number}" for number in range(20)]
 

@@ -5,6 +5,7 @@ import sys
 from collections import Counter as Tally
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import pytest
 import pytest_asyncio
 
 from tests.bus.conftest import MakeCounter
@@ -12,6 +13,8 @@ from tests.bus.counter import BUS, Counter
 from tests.bus.events import CountedV1, EchoedV1
 from tests.bus.kafka_tools import read_all
 from tests.parts import Broker, until
+
+pytestmark = pytest.mark.faults
 
 UNITS = [f"UNIT-{number}" for number in range(20)]
 EVENTS = 500

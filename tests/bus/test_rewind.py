@@ -14,6 +14,8 @@ from shared.bus.topic_admin import ensure_topics
 from shared.bus.topics import TOPICS, Topic
 from tests.parts import Broker
 
+pytestmark = pytest.mark.faults
+
 SOURCE = "urn:lienthong:test"
 NOW = datetime.now(UTC)
 COPIED = Copied(NOW - timedelta(hours=2))

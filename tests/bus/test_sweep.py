@@ -32,6 +32,8 @@ from tests.bus.kafka_tools import read_all
 from tests.bus.nulls import NoSentRows, TardySentRows
 from tests.parts import Broker, until
 
+pytestmark = pytest.mark.faults
+
 UNITS = ["SKHDT", "STC", "SCT"]
 Change = Callable[[Parts], Parts]
 
@@ -108,7 +110,6 @@ async def test_without_the_sweep_a_wiped_broker_never_gets_what_it_forgot(
         )
 
 
-@pytest.mark.faults
 async def test_without_the_order_new_events_overtake_forgotten_ones(
     own_kafka: EmbeddedKafka, counter_database: str, prefix: str
 ) -> None:
@@ -119,7 +120,6 @@ async def test_without_the_order_new_events_overtake_forgotten_ones(
         await a_wiped_broker_gets_what_it_forgot_before_what_is_new(own_kafka, counter_database, prefix, change)
 
 
-@pytest.mark.faults
 async def test_a_process_killed_in_the_middle_of_a_sweep_repeats_it_harmlessly(
     own_kafka: EmbeddedKafka, own_folder: Path, counter_database: str, prefix: str
 ) -> None:
@@ -158,7 +158,6 @@ async def test_a_process_killed_in_the_middle_of_a_sweep_repeats_it_harmlessly(
     await service.stop()
 
 
-@pytest.mark.faults
 async def test_a_broker_back_from_an_old_copy_gets_what_it_lacks_and_its_readers_lose_nothing(
     own_kafka: EmbeddedKafka, counter_database: str, prefix: str
 ) -> None:

@@ -13,6 +13,8 @@ from tests.bus.kafka_tools import write
 from tests.bus.test_consumer import a_message
 from tests.parts import Broker, until
 
+pytestmark = pytest.mark.faults
+
 BUSY_COUNT = 200
 LITTLE = 32 * 1024
 NOTE = "x" * 1000
