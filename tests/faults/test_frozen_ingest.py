@@ -22,7 +22,7 @@ from tests.parts import until
 from tests.system.agencies import Package, packages
 from tests.system.town import Town, a_second, a_town
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.deep]
 
 JUST_BEFORE = timedelta(seconds=3)
 BEYOND = timedelta(seconds=SAFETY_SECONDS + 1)

@@ -16,7 +16,7 @@ from demo.stack import Addresses
 from deploy.embedded.stack import DEFAULT_SAMPLE, DEFAULT_START, Stack
 from tests.parts import make_folder, remove_folder
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.faults, pytest.mark.deep, pytest.mark.timeout(300)]
 
 COUNT = 1000
 QUIET_COUNT = 200

@@ -19,7 +19,7 @@ from tests.system.agencies import Package, packages
 from tests.system.books import disorder
 from tests.system.town import Town, a_town
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.deep]
 
 PACKAGE_COUNT = 30
 SECONDS = 11.0

@@ -22,7 +22,7 @@ from tests.system.agencies import Package, packages
 from tests.system.books import disorder
 from tests.system.town import Town, a_town
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.faults, pytest.mark.deep, pytest.mark.timeout(400)]
 
 UNREAD_COUNT = 20
 IN_FLIGHT_COUNT = 60
