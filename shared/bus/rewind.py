@@ -27,6 +27,8 @@ LEAVE_SECONDS_MAX = 15.0
 """A member that was killed counts for another 6 s, the session's length."""
 POLL_SECONDS = 0.5
 PROBE_MS = 500
+FETCH_WAIT_MS = 10
+"""A fetch that nothing answers holds up the next one, of another partition: it must not take long."""
 
 _MEMBERS = 5
 """Where Kafka's description of a group lists its members."""
@@ -95,6 +97,7 @@ async def rewind(
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        fetch_max_wait_ms=FETCH_WAIT_MS,
         **(client_options or {}),
     )
     moved: dict[TopicPartition, int] = {}
