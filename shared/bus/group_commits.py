@@ -14,7 +14,7 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import CommitFailedError
 from aiokafka.protocol.commit import OffsetCommitRequest
 
-_commit: Any = GroupCoordinator._do_commit_offsets
+COMMIT_OF_THE_LIBRARY: Any = GroupCoordinator._do_commit_offsets
 
 
 def refuse_commits_of_strangers() -> None:
@@ -22,14 +22,9 @@ def refuse_commits_of_strangers() -> None:
     GroupCoordinator._do_commit_offsets = _commit_as_member  # type: ignore[method-assign]
 
 
-def believe_commits_of_strangers() -> None:
-    """Undo it, to show what it is for."""
-    GroupCoordinator._do_commit_offsets = _commit  # type: ignore[method-assign]
-
-
 async def _commit_as_member(self: Any, assignment: Any, offsets: Any) -> None:
     """Commit, unless membership or assignment have gone. Consumers with partitions of their own choice have neither."""
     is_member = self.generation != OffsetCommitRequest.DEFAULT_GENERATION_ID and assignment.active
     if self._subscription.partitions_auto_assigned() and not is_member:
         raise CommitFailedError("the group was left before its offsets were committed")
-    await _commit(self, assignment, offsets)
+    await COMMIT_OF_THE_LIBRARY(self, assignment, offsets)
