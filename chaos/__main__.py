@@ -1,20 +1,17 @@
 """`python -m chaos --kills N --seed S`: break the stack N times while work flows, and balance the books."""
 
 import secrets
-import signal
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from chaos.proxies import NoToxiproxyError, find
 from chaos.run import Order, run
 from demo.stack import StackError
+from demo.terminal import end_like_an_interrupt, report_console
 from deploy.embedded.errors import EmbeddedError
 
-REPORT_WIDTH = 140  # where the output goes to a file; a terminal has its own
 SEEDS = 10_000
 
 
@@ -29,10 +26,8 @@ def main(
     toxiproxy: Annotated[Path | None, typer.Option(help="Toxiproxy's program, where it is not on the path")] = None,
 ) -> None:
     """Break the whole stack on purpose while packages flow. Ends with status 0 only when the books balance."""
-    signal.signal(signal.SIGTERM, _as_interrupt)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=REPORT_WIDTH)
+    end_like_an_interrupt()
+    console = report_console()
     try:
         program = find(toxiproxy) if proxies or toxiproxy is not None else None
         good = run(Order(data, kills, secrets.randbelow(SEEDS) if seed is None else seed, program), console)
@@ -43,10 +38,6 @@ def main(
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from None
     raise typer.Exit(0 if good else 1)
-
-
-def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -126,8 +126,11 @@ class Agencies:
     def _wait_for_answers(self, unanswered: list[Dispatch]) -> None:
         """Wait for receipts or rejections, in order; send again what has none for a while."""
         for dispatch in unanswered:
-            self._wait(lambda: bool(self._answers(dispatch)), dispatch, again=True)  # noqa: B023 -- done in the round
+            self._wait_for_answer(dispatch)
         unanswered.clear()
+
+    def _wait_for_answer(self, dispatch: Dispatch) -> None:
+        self._wait(lambda: bool(self._answers(dispatch)), dispatch, again=True)
 
     def _wait_for_verdict(self, dispatch: Dispatch) -> None:
         self._wait(lambda: self._is_judged(dispatch), dispatch, again=False)
@@ -144,13 +147,13 @@ class Agencies:
     def _wait(self, done: Callable[[], bool], dispatch: Dispatch, *, again: bool) -> None:
         begun = last = time.monotonic()
         while not tolerant(done):
-            elapsed = time.monotonic()
+            at = time.monotonic()
             if self._stopping.is_set():
                 raise UnansweredError(f"{dispatch.item} of {dispatch.unit}: nobody waits any longer")
-            if elapsed - begun > ANSWER_SECONDS_MAX:
+            if at - begun > ANSWER_SECONDS_MAX:
                 raise UnansweredError(f"{dispatch.item} of {dispatch.unit} has no answer after {ANSWER_SECONDS_MAX} s")
-            if again and elapsed - last > AGAIN_SECONDS:
-                last = elapsed
+            if again and at - last > AGAIN_SECONDS:
+                last = at
                 with self._lock:
                     self.unanswered_count += 1
                 self._send_again(dispatch)

@@ -11,6 +11,7 @@ from pathlib import Path
 from queue import Queue
 from threading import Thread, Timer
 
+import psutil
 from confluent_kafka import KafkaException
 
 from chaos.failpoints import Failpoints
@@ -168,7 +169,7 @@ class Breaker:
                 return self._processes.end(fault.targets[0])
             case Act.STOP:
                 stopped = self._processes.stop(fault.targets[0])
-                self._later(fault.seconds, lambda: self._processes.let_on(stopped))
+                self._let_on_later(fault.seconds, stopped)
                 return bool(stopped)
             case Act.HARM:
                 return self._harm(fault)
@@ -198,8 +199,7 @@ class Breaker:
                 self._failpoints.disarm(name, place)
         if fault.act is Act.STOP:
             for name in hit:
-                stopped = self._processes.note_stopped(name)
-                self._later(fault.seconds, lambda: self._processes.let_on(stopped))  # noqa: B023 -- used at once
+                self._let_on_later(fault.seconds, self._processes.note_stopped(name))
         return tuple(hit)
 
     def _rebalance(self, name: str, number: int) -> None:
@@ -254,6 +254,9 @@ class Breaker:
             self._releases.start()
             code = self._releases.end()
         raise NothingBrokeError(f"the catalogue could not be loaded: exit code {code}")
+
+    def _let_on_later(self, seconds: float, stopped: list[psutil.Process]) -> None:
+        self._later(seconds, lambda: self._processes.let_on(stopped))
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
         timer = Timer(seconds, act)

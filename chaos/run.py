@@ -28,7 +28,7 @@ from demo.doors import HttpDoor, KafkaDoor
 from demo.ledger import LedgerFile
 from demo.mailbox import MailboxReader
 from demo.outside import Outside
-from demo.run import LEDGER_FILE, SAMPLE_FOLDER
+from demo.run import LEDGER_FILE, SAMPLE_FOLDER, wait_for_topics
 from demo.sample import Sample
 from demo.scenario import deal
 from demo.settler import NotSettledError, Settler, start_of
@@ -42,8 +42,6 @@ FAULTS_FILE = "faults.log"
 HTTP_SECONDS_MAX = 8.0  # a replica that is stopped does not answer; the unit's system asks the other one
 TRY_SECONDS_MAX = 240.0
 SETTLE_SECONDS_MAX = 180.0
-TOPICS_SECONDS_MAX = 30.0
-POLL_SECONDS = 0.1
 TROUBLES = (
     NotSettledError,
     StackError,
@@ -154,7 +152,7 @@ def _play(
             proxies=proxies,
         )
         try:
-            _wait_for_topics(topics)
+            wait_for_topics(topics)
             topics.start()
             scenario = deal(sample, order.seed, start_of(outside).astimezone(sample.timetable.zone))
             player = Player(
@@ -190,11 +188,3 @@ def _play(
         finally:
             breaker.close()
             topics.stop()
-
-
-def _wait_for_topics(topics: TopicReader) -> None:
-    until = time.monotonic() + TOPICS_SECONDS_MAX
-    while missing := topics.missing_topics():
-        if time.monotonic() > until:
-            raise StackError(f"after {TOPICS_SECONDS_MAX:.0f} s there are no topics {', '.join(missing)}")
-        time.sleep(POLL_SECONDS)

@@ -1,19 +1,16 @@
 """`python -m demo`: start the stack, play a month, check the books, stop the stack."""
 
 import secrets
-import signal
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from demo.run import run
 from demo.stack import StackError
+from demo.terminal import end_like_an_interrupt, report_console
 
 DEFAULT_DATA = Path(".lienthong-demo")
-REPORT_WIDTH = 140  # where the output goes to a file; a terminal has its own
 SEEDS = 10_000
 
 
@@ -24,10 +21,8 @@ def main(
     keep: Annotated[bool, typer.Option("--keep", help="leave the stack running at the end")] = False,
 ) -> None:
     """Play one month of reports against the whole stack. Ends with status 0 only when the books balance."""
-    signal.signal(signal.SIGTERM, _as_interrupt)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=REPORT_WIDTH)
+    end_like_an_interrupt()
+    console = report_console()
     try:
         good = run(data, secrets.randbelow(SEEDS) if seed is None else seed, console, keep=keep)
     except KeyboardInterrupt:
@@ -37,10 +32,6 @@ def main(
         console.print(f"[red]{error}[/]")
         raise typer.Exit(1) from None
     raise typer.Exit(0 if good else 1)
-
-
-def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from demo.topics import TopicReader
 LEDGER_FILE = "ledger.jsonl"
 SAMPLE_FOLDER = Path(__file__).resolve().parent.parent / "examples" / "khanh-hoa"
 HTTP_SECONDS_MAX = 30.0
-TOPICS_SECONDS_MAX = 20.0
+TOPICS_SECONDS_MAX = 30.0
 POLL_SECONDS = 0.1
 TROUBLES = (NotSettledError, StackError, httpx.HTTPError, KafkaException, OSError, ValueError, KeyError)
 
@@ -72,7 +72,7 @@ def _meeting(stack: Stack, addresses: Addresses, sample: Sample) -> Iterator[_Me
     with LedgerFile(path) as ledger, httpx.Client(timeout=HTTP_SECONDS_MAX, trust_env=False) as client:
         door = HttpDoor(addresses, client)
         try:
-            _wait_for_topics(topics)
+            wait_for_topics(topics)
             topics.start()
             outside = Outside(addresses, topics, MailboxReader(addresses.mailbox, client), door)
             yield _Meeting(outside, (KafkaDoor(addresses), door), ledger)
@@ -119,7 +119,8 @@ def _not_played(planter: Planter, scenario: Scenario) -> list[Imbalance]:
     ]
 
 
-def _wait_for_topics(topics: TopicReader) -> None:
+def wait_for_topics(topics: TopicReader) -> None:
+    """Wait until all topics that are read from outside are there. Raises StackError when they do not come."""
     begun = time.monotonic()
     while missing := topics.missing_topics():
         if time.monotonic() - begun > TOPICS_SECONDS_MAX:
