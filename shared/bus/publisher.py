@@ -27,6 +27,8 @@ BATCH_BYTES_MAX = 900_000
 BATCH_OVERHEAD_BYTES = 1_024
 RECORD_OVERHEAD_BYTES = 256
 """Lengths, timestamps and offsets that Kafka adds to a record; generous, as headers have lengths too."""
+METADATA_SECONDS_MAX = 12.0
+"""Longer than aiokafka asks for a topic by itself: one that was closed meanwhile would wait without end."""
 STOP_SECONDS_MAX = 12.0
 """Longer than a request may take: what a producer still has in hand has been given up by then."""
 
@@ -79,13 +81,16 @@ class Publisher:
     async def send(self, rows: Sequence[UnsentRow]) -> int:
         """Send rows of one partition as one batch; return the offset of the first when all replicas have it.
 
-        The rows must fit one batch (`batches`). Raises KafkaError; the same rows may be sent again at any time.
+        The rows must fit one batch (`batches`). Raises KafkaError or TimeoutError; the same rows may be sent again at
+        any time.
         """
         topic, partition = rows[0].topic, rows[0].partition
         renewals = self._renewals
         producer = await self._started()
         try:
-            if partition not in await producer.partitions_for(topic):
+            async with asyncio.timeout(METADATA_SECONDS_MAX):
+                partitions = await producer.partitions_for(topic)
+            if partition not in partitions:
                 raise UnknownTopicOrPartitionError(f"{topic!r} has no partition {partition}")
             batch = producer.create_batch()
             for row in rows:
