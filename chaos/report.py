@@ -107,8 +107,9 @@ def show(result: Result, console: Console) -> None:
         f"{len(result.broken)} of {result.planned} faults; {result.sent_count} things sent, {result.again_count} of "
         f"them again, {result.unanswered_count} because no answer had come"
     )
-    refusals = ", ".join(f"{count} times {status}" for status, count in sorted(result.unwilling.items()))
-    console.print(f"HTTP answered {refusals or 'never 5xx'}, and the same was sent again under its key")
+    if result.unwilling:
+        refusals = ", ".join(f"{count} times {status}" for status, count in sorted(result.unwilling.items()))
+        console.print(f"HTTP answered {refusals}, and the same was sent again under its key")
     kinds = Counter(kind_of(each) for each in result.imbalances)
     console.print(", ".join(f"{kind}: {kinds[kind]}" for kind in KINDS))
     for imbalance in list(result.imbalances)[:SHOWN_MAX]:
